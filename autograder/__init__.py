@@ -1,0 +1,51 @@
+"""An autograder that names the mistake.
+
+In a notebook, one line is enough::
+
+    from autograder import check
+
+    check("standardize", standardize)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from typing import Any
+
+from autograder.report import Report
+
+__all__ = ["Report", "check"]
+__version__ = "0.1.0"
+
+Seed = int | Sequence[int]
+
+graded_seed: ContextVar[Seed] = ContextVar("graded_seed", default=0)
+"""What `check` draws its inputs from when no seed is given; the classroom sets it per student."""
+
+
+def check(
+    name: str, implementation: Any, *, hidden: bool = False, seed: Seed | None = None
+) -> Report:
+    """Check an answer to an exercise, and say why it is wrong where it is.
+
+    Args:
+        name: the exercise, such as ``"standardize"``; `autograder catalog` lists them.
+        implementation: your function or class.
+        hidden: run the probes too that are kept for grading.
+        seed: what the random inputs are drawn from; by default 0 in a notebook, and the student's
+            own when a class is graded.
+
+    Returns:
+        A report that shows itself in a notebook, prints as text, and is the number of points
+        earned for ``float(report)``.
+
+    Raises:
+        UnknownExercise: there is no exercise of that name; the message suggests the nearest.
+    """
+    from autograder.chapters import find
+    from autograder.judge import judge
+
+    return judge(
+        find(name), implementation, seed=graded_seed.get() if seed is None else seed, hidden=hidden
+    )

@@ -1,0 +1,273 @@
+"""The command `autograder`."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from autograder.chapters import SLUGS, UnknownExercise, chapter, chapters
+from autograder.exercise import Chapter
+from autograder.report import number
+
+app = typer.Typer(
+    help="Check, prove, release and grade the course's exercises.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+# A pipe or a file has no width of its own; 80 columns would fold every table.
+console = Console() if sys.stdout.isatty() else Console(width=120)
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Course = Annotated[
+    Path, typer.Option("--course", help="The course directory: where nbgrader_config.py is.")
+]
+
+
+def clear_errors(command: Command) -> Command:
+    """Show a user's mistake as a sentence, without a traceback."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except UnknownExercise as error:
+            _stop(str(error))
+        except Exception as error:
+            if type(error).__name__ != "CourseError":  # imported only where it can be raised
+                raise
+            _stop(str(error))
+
+    return wrapped  # type: ignore[return-value]
+
+
+def _stop(message: str) -> None:
+    Console(stderr=True).print(f"[bold red]autograder:[/] {escape(message)}", highlight=False)
+    raise typer.Exit(2)
+
+
+@app.command()
+@clear_errors
+def catalog(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List chapters, exercises, points, probes and mistakes."""
+    if as_json:
+        print(json.dumps([_catalog(c) for c in chapters()], indent=2, ensure_ascii=False))
+        return
+    for subject in chapters():
+        points = number(sum(e.points for e in subject.exercises))
+        console.print(f"[bold]{subject.title}[/] ({subject.slug}), {points} points")
+        for exercise in subject.exercises:
+            table = Table(
+                title=f"{exercise.name}, {number(exercise.points)} points",
+                title_justify="left",
+                show_header=False,
+                box=None,
+                padding=(0, 2, 0, 2),
+            )
+            for probe in exercise.probes:
+                hidden = " [dim](when graded)[/]" if probe.hidden else ""
+                table.add_row(
+                    f"[green]probe[/] {number(probe.points)}", escape(probe.sentence) + hidden
+                )
+            for mistake in exercise.mistakes:
+                table.add_row(f"[red]mistake[/] {number(mistake.earns)}", escape(mistake.summary))
+            console.print(table)
+        console.print()
+
+
+def _catalog(subject: Chapter) -> dict[str, Any]:
+    return {
+        "chapter": subject.slug,
+        "title": subject.title,
+        "exercises": [
+            {
+                "name": e.name,
+                "points": e.points,
+                "probes": [
+                    {
+                        "name": p.name,
+                        "sentence": p.sentence,
+                        "points": float(p.points),
+                        "hidden": p.hidden,
+                    }
+                    for p in e.probes
+                ],
+                "mistakes": [
+                    {"name": m.name, "summary": m.summary, "hint": m.hint, "earns": m.earns}
+                    for m in e.mistakes
+                ],
+            }
+            for e in subject.exercises
+        ],
+    }
+
+
+@app.command()
+@clear_errors
+def verify(
+    assignments: Annotated[
+        list[str] | None, typer.Argument(help="Which chapters; all by default.")
+    ] = None,
+    course: Course = Path(),
+) -> None:
+    """Prove assignments before release: answers, mistakes, mutants, cells. Exits 1 if one fails."""
+    from autograder.classroom.verify import verify as prove_assignment
+
+    well = True
+    for slug in assignments or SLUGS:
+        subject = chapter(slug)
+        with console.status(f"Proving {subject.title} …"):
+            result = prove_assignment(course, slug)
+        table = Table(title=f"{subject.title} ({slug})", title_justify="left")
+        table.add_column("exercise", no_wrap=True)
+        for column in ("points", "probes", "right answers", "mistakes named", "mutants caught"):
+            table.add_column(column, justify="right")
+        table.add_column("proved")
+        for proof in result.proofs:
+            exercise = proof.exercise
+            alike = f" (+{len(proof.equivalents)} alike)" if proof.equivalents else ""
+            counted = proof.mutants - len(proof.equivalents)
+            table.add_row(
+                exercise.name,
+                number(exercise.points),
+                str(len(exercise.probes)),
+                str(1 + len(exercise.alternatives)),
+                str(len(exercise.mistakes)),
+                f"{proof.killed} of {counted}{alike}",
+                "[green]yes[/]" if proof.ok else "[bold red]no[/]",
+            )
+        console.print(table)
+        for proof in result.proofs:
+            for fault in proof.faults:
+                console.print(f"  [red]✗[/] {proof.exercise.name}: {escape(fault)}")
+            for survivor in proof.survivors:
+                console.print(
+                    f"  [red]✗[/] {proof.exercise.name}: no probe catches {escape(str(survivor))}"
+                )
+            for mutant, reason in proof.equivalents:
+                alike = escape(f"{mutant}: {reason}")
+                console.print(f"  [dim]= {proof.exercise.name}: {alike}[/]")
+        for fault in result.notebook_faults:
+            console.print(f"  [red]✗[/] notebook: {escape(fault)}")
+        if not result.notebook_faults:
+            console.print(
+                "  [green]✓[/] notebook: the solution earns everything, the release nothing, the "
+                "points agree, and graded cells stand alone"
+            )
+        console.print(f"  Mutation score: [bold]{result.mutation_score:.1%}[/]\n")
+        well = well and result.ok
+    if not well:
+        raise typer.Exit(1)
+
+
+@app.command()
+@clear_errors
+def release(
+    assignments: Annotated[
+        list[str] | None, typer.Argument(help="Which chapters; all by default.")
+    ] = None,
+    course: Course = Path(),
+) -> None:
+    """Make the students' notebooks from the solutions, with nbgrader's generate_assignment."""
+    from autograder.classroom.release import generate
+
+    for slug in assignments or SLUGS:
+        with console.status(f"Releasing {slug} …"):
+            path = generate(course, slug)
+        console.print(f"[green]✓[/] {escape(str(path))}")
+
+
+@app.command("sample-class")
+@clear_errors
+def sample_class(
+    folder: Annotated[Path, typer.Argument(help="Where to make it: a course directory.")],
+    course: Course = Path(),
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare the grades of one that is graded.")
+    ] = False,
+) -> None:
+    """Make a class of sample submissions, with the score that each deserves."""
+    from autograder.classroom.sample import compare_with_deserved, write_sample_class
+
+    if not check:
+        with console.status("Making the sample class …"):
+            total = write_sample_class(course, folder, list(SLUGS))
+        console.print(f"[green]✓[/] {total} submissions in {escape(str(folder))}/submitted")
+        return
+    faults = [fault for slug in SLUGS for fault in compare_with_deserved(folder, slug)]
+    for fault in faults:
+        console.print(f"[red]✗[/] {escape(fault)}")
+    if faults:
+        raise typer.Exit(1)
+    console.print("[green]✓[/] every sample submission has the score that it deserves")
+
+
+@app.command()
+@clear_errors
+def grade(
+    assignments: Annotated[
+        list[str] | None, typer.Argument(help="Which assignments; all chapters by default.")
+    ] = None,
+    course: Course = Path(),
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=1, help="How many submissions side by side.")
+    ] = os.cpu_count() or 1,
+    cell_seconds: Annotated[
+        float, typer.Option(min=0.1, help="The time limit for one of the student's cells.")
+    ] = 20.0,
+    call_seconds: Annotated[
+        float, typer.Option(min=0.1, help="The time limit for one call of a student's function.")
+    ] = 5.0,
+    no_walls: Annotated[
+        bool, typer.Option("--no-walls", help="Grade even where walls cannot be raised.")
+    ] = False,
+    no_gradebook: Annotated[
+        bool, typer.Option("--no-gradebook", help="Leave nbgrader's gradebook alone.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Grade again what is in the ledger already.")
+    ] = False,
+    scheduler: Annotated[
+        str, typer.Option(help="Grade on a Dask cluster: its scheduler, tcp://HOST:PORT.")
+    ] = "",
+) -> None:
+    """Grade a class: every submission in a process of its own, then the gradebook in one go."""
+    from autograder.classroom.judges import warm_up
+
+    warm_up()
+    from autograder.classroom import runs
+
+    for slug in assignments or SLUGS:
+        runs.grade_assignment(
+            console,
+            course,
+            slug,
+            runs.Options(
+                jobs, cell_seconds, call_seconds, no_walls, no_gradebook, again, scheduler
+            ),
+        )
+
+
+@app.command()
+@clear_errors
+def check(
+    notebook: Annotated[Path, typer.Argument(help="Your notebook.")],
+    course: Course = Path(),
+) -> None:
+    """Check a notebook as a student: the reports of its exercises, in the terminal."""
+    from autograder.classroom import runs
+
+    if not runs.check_notebook(console, course, notebook):
+        raise typer.Exit(1)

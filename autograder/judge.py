@@ -1,0 +1,436 @@
+"""The only room that decides: probes an implementation, compares, diagnoses, and reports.
+
+Each probe runs twice on the same random inputs, once against the reference and once against the
+answer. What the two runs saw is compared. When something differs, the known mistakes run too: the
+one that would have shown the same is the diagnosis.
+
+The judge does not know whether it holds a local function or a handle on a remote one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import sysconfig
+import traceback
+import warnings
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from autograder.compare import describe, difference
+from autograder.exercise import Exercise, Implementation, Mistake, Observations, Probe
+from autograder.report import Diagnosis, Finding, Report
+from autograder.verdict import Failure, Verdict, class_names
+
+Seed = int | Sequence[int]
+
+# Code that is installed, not written by a student: a line of it explains nothing.
+_LIBRARIES = (
+    "<frozen",
+    *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+)
+
+
+def judge(
+    exercise: Exercise, implementation: Any, *, seed: Seed = 0, hidden: bool = True
+) -> Report:
+    """Judge an answer to an exercise.
+
+    Args:
+        exercise: what is asked.
+        implementation: the answer: a function or class, local or remote; None when there is none,
+            or the `Failure` that kept it from being defined.
+        seed: what the probes' inputs are drawn from; the same seed gives the same report.
+        hidden: whether the hidden probes run, and count, too.
+
+    Returns:
+        A finding for each probe that ran, with the diagnosis where there is one.
+    """
+    probes = [p for p in exercise.probes if hidden or not p.hidden]
+    if not callable(implementation):
+        return _missing(exercise, probes, implementation)
+    runs: dict[str, Run] = {}
+    ended: Failure | None = None
+    for probe in probes:
+        # When the worker was ended, the probes after it would only wait for the same end again.
+        runs[probe.name] = run = (
+            Run(failure=ended) if ended else _run(probe, implementation, exercise.name, seed)
+        )
+        if run.failure is not None and not run.failure.kinds:
+            ended = run.failure
+    findings = [_finding(exercise, p, runs[p.name], seed) for p in probes]
+    failed = {f.probe for f in findings if f.verdict in (Verdict.WRONG, Verdict.ERROR)}
+    passed = {f.probe for f in findings if f.verdict is Verdict.PASS}
+    causes = _diagnose(exercise, probes, runs, failed, passed, seed)
+    return Report(
+        exercise=exercise.name,
+        findings=tuple(f.diagnosed(causes.get(f.probe)) for f in findings),
+        points=exercise.points,
+        unseen=len(exercise.probes) - len(probes),
+        printed="".join(run.printed for run in runs.values()),
+        warned=tuple(dict.fromkeys(w for run in runs.values() for w in run.warned)),
+    )
+
+
+# --- running a probe -------------------------------------------------------------------------
+
+
+@dataclass
+class Run:
+    """What one probe saw of one implementation."""
+
+    seen: Observations | None = None
+    failure: Failure | None = None
+    calls: list[Call] = field(default_factory=list)
+    printed: str = ""
+    warned: tuple[str, ...] = ()
+
+
+@dataclass
+class Call:
+    """One call of an implementation, for the sentences of the report."""
+
+    name: str
+    arguments: str
+    result: Any = None
+    returned: bool = False
+    found: bool = True
+
+    @property
+    def text(self) -> str:
+        """The call as it would be written."""
+        return f"{self.name}({self.arguments})"
+
+
+class Witness:
+    """Stands in for an implementation and remembers how it was called.
+
+    Instances that an implementation makes, and their methods, are stood in for too; plain data
+    passes as it is.
+    """
+
+    def __init__(self, target: Any, text: str, calls: list[Call]) -> None:
+        self._target = target
+        self._text = text
+        self._calls = calls
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the implementation, and remember the call."""
+        given = [_argument(a) for a in args] + [f"{k}={_argument(v)}" for k, v in kwargs.items()]
+        call = Call(self._text, ", ".join(given))
+        self._calls.append(call)
+        call.result = self._target(*args, **kwargs)
+        call.returned = True
+        return self._wrapped(call.result, f"{self._text}(…)" if given else self._text)
+
+    def __getattr__(self, name: str) -> Any:
+        text = f"{self._text}.{name}"
+        try:
+            value = getattr(self._target, name)
+        except BaseException:
+            self._calls.append(Call(text, "", found=False))
+            raise
+        return self._wrapped(value, text)
+
+    def _wrapped(self, value: Any, text: str) -> Any:
+        return value if _is_plain(value) else Witness(value, text, self._calls)
+
+
+def _is_plain(value: Any) -> bool:
+    plain = (type(None), bool, int, float, complex, str, bytes, list, tuple, dict, np.ndarray)
+    return isinstance(value, (*plain, np.generic))
+
+
+def _argument(value: Any) -> str:
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"{'×'.join(map(str, value.shape))} {value.dtype} array"
+    if isinstance(value, (tuple, list)):
+        first = ", ".join(map(_argument, value[:3])) + (", …" if len(value) > 3 else "")
+        return f"[{first}]" if isinstance(value, list) else f"({first})"
+    return describe(value)
+
+
+def _run(probe: Probe, implementation: Implementation, name: str, seed: Seed) -> Run:
+    """Run one probe; whatever the implementation does ends up in the `Run`."""
+    run = Run()
+    witness = Witness(implementation, name, run.calls)
+    key = zlib.crc32(probe.name.encode())
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(key,)))
+    with _captured(run):
+        try:
+            seen = probe.observe(witness, rng)
+            run.seen = {k: v._target if isinstance(v, Witness) else v for k, v in seen.items()}
+        except Failure as failure:
+            run.failure = failure
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit too: an answer must not end the judge
+            verdict = Verdict.MEMORY if isinstance(error, MemoryError) else Verdict.ERROR
+            run.failure = Failure(
+                verdict, _said(error), kinds=class_names(error), traceback=_where(error)
+            )
+    return run
+
+
+@contextlib.contextmanager
+def _captured(run: Run) -> Iterator[None]:
+    """Keep what an answer prints, and what NumPy warns of, for the report.
+
+    Unread warnings on stderr would cost a right answer its points in stock nbgrader. What a
+    notebook set with `np.seterr` does not count: the same answer gets the same verdict everywhere.
+    """
+    out = io.StringIO()
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(out),
+        np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"),
+    ):
+        warnings.simplefilter("always")
+        yield
+    run.printed = out.getvalue()[:10_000]
+    run.warned = tuple(dict.fromkeys(_short(f"{w.category.__name__}: {w.message}") for w in caught))
+
+
+def _said(error: BaseException) -> str:
+    """What an exception says."""
+    try:
+        return str(error)
+    except Exception:  # a message of the student's own making may fail, too
+        return ""
+
+
+def _where(error: BaseException) -> str:
+    """The student's own frames, as text: those below the `Witness`, without installed code.
+
+    Empty when the exception came from the probe: its lines are not for the student.
+    """
+    ours = (Witness.__call__.__code__, Witness.__getattr__.__code__)
+    codes = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+    called = max((i for i, code in enumerate(codes) if code in ours), default=len(codes))
+    frames = traceback.extract_tb(error.__traceback__)[called + 1 :]
+    return "".join(
+        traceback.format_list([f for f in frames if not f.filename.startswith(_LIBRARIES)][-20:])
+    )
+
+
+_FRAME = re.compile(r'^  File ".*", line (\d+), in .*(?:\n    (.*))?$', re.MULTILINE)
+
+
+def _line(frames: str) -> str:
+    """The last line of a traceback, as text; empty when there is none."""
+    if not (found := _FRAME.findall(frames)):
+        return ""
+    line, code = found[-1]
+    return f"line {line}: `{_short(code, 120)}`" if code else f"line {line}"
+
+
+def _short(text: str, length: int = 300) -> str:
+    """A text on one line, and not much longer than that."""
+    text = " ".join(text.split())
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+# --- comparing -------------------------------------------------------------------------------
+
+
+def _finding(exercise: Exercise, probe: Probe, run: Run, seed: Seed) -> Finding:
+    expected = _run(probe, exercise.reference, exercise.name, seed)
+    if expected.seen is None:
+        assert expected.failure is not None
+        what = f"the reference itself failed ({expected.failure.message})"
+        return Finding.of(probe, Verdict.INTERNAL, what)
+    if run.failure is not None:
+        return _failed(exercise, probe, run, expected)
+    assert run.seen is not None
+    for name, value in expected.seen.items():
+        if found := difference(value, run.seen.get(name), exercise.tolerance):
+            cause = _structure(exercise, run, expected)
+            sentence = cause or f"{name}: {found.sentence}"
+            return Finding.of(probe, Verdict.WRONG, sentence, None if cause else found.where)
+    if strange := _objects(run, expected):
+        return Finding.of(probe, Verdict.WRONG, strange)
+    return Finding.of(probe, Verdict.PASS)
+
+
+def _objects(run: Run, expected: Run) -> str:
+    """The first call that gave an object where the reference gives plain data; empty if none.
+
+    An object answers the probe's questions as it likes; it may have the right mean and no table.
+    """
+    for mine, theirs in zip(run.calls, expected.calls, strict=False):
+        data = theirs.returned and theirs.result is not None and _is_data(theirs.result)
+        if data and mine.returned and not _is_data(mine.result):
+            wanted = describe(theirs.result)
+            return f"{mine.text} returned {describe(mine.result)} where {wanted} is expected"
+    return ""
+
+
+def _is_data(value: Any) -> bool:
+    """Whether a value is plain data through and through."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_data, value))
+    if isinstance(value, dict):
+        return all(map(_is_data, value.values()))
+    return _is_plain(value)
+
+
+def _failed(exercise: Exercise, probe: Probe, run: Run, expected: Run) -> Finding:
+    """The finding when a probe could not finish on the answer."""
+    failure = run.failure
+    assert failure is not None
+    if not failure.kinds:
+        return Finding.of(probe, failure.verdict, failure.message)
+    call = run.calls[-1] if run.calls else Call(exercise.name, "")
+    if failure.kinds[0] == "NotImplementedError":
+        what = f"{call.name} is not written yet: it still raises NotImplementedError"
+        return Finding.of(probe, Verdict.MISSING, what)
+    # An earlier call may have given something that nobody could go on with.
+    if cause := _structure(exercise, run, expected):
+        return Finding.of(probe, Verdict.WRONG, cause)
+    message = _short(failure.message)
+    if failure.kinds[0] == "SystemExit":
+        message = "exit() ends the whole program; use return"
+    said = failure.kinds[0] + (f": {message}" if message else "")
+    if not call.found and failure.kinds[0] == "AttributeError" and not failure.traceback:
+        return Finding.of(probe, Verdict.MISSING, f"there is no {call.name}: is it written yet?")
+    where = f", in {line}" if (line := _line(failure.traceback)) else ""
+    if call.returned:
+        what = f"{call.text} returned {describe(call.result)}, and then came {said}{where}"
+    else:
+        what = f"{call.text} raised {said}{where}"
+    return Finding.of(probe, failure.verdict, what)
+
+
+def _structure(exercise: Exercise, run: Run, expected: Run) -> str:
+    """The first call that returned the wrong kind of thing: None, another type, shape or dtype.
+
+    It explains a failing probe better than the observation that went wrong because of it. Empty
+    when there is none.
+    """
+    for mine, theirs in zip(run.calls, expected.calls, strict=False):
+        if not (mine.returned and theirs.returned):
+            continue
+        got, wanted = mine.result, theirs.result
+        if not _is_plain(wanted):
+            # What nobody used, such as the result of `fit`, did no harm.
+            stuck = run.failure is not None and mine is run.calls[-1]
+            if not (stuck and got is None):
+                continue
+        elif isinstance(got, np.ndarray) and isinstance(wanted, np.ndarray):
+            if got.shape == wanted.shape and got.dtype == wanted.dtype:
+                continue
+        elif isinstance(got, (list, tuple)) and isinstance(wanted, (list, tuple)):
+            if len(got) == len(wanted):  # a list is unpacked like a tuple
+                continue
+        elif type(got) is type(wanted):
+            continue
+        if found := difference(wanted, got, exercise.tolerance):
+            return f"{mine.text} returned {_returned(found.sentence)}"
+    return ""
+
+
+def _returned(sentence: str) -> str:
+    """The sentence of a difference, to follow the word "returned"."""
+    for opening, noun in (
+        ("it is ", ""),
+        ("its shape is ", "an array of shape "),
+        ("its dtype is ", "an array of dtype "),
+    ):
+        if sentence.startswith(opening):
+            return noun + sentence.removeprefix(opening)
+    return f"something else: {sentence}"
+
+
+def _missing(exercise: Exercise, probes: Sequence[Probe], implementation: Any) -> Report:
+    verdict = Verdict.MISSING
+    if implementation is None:
+        what = f"there is no {exercise.name}: define it, and run its cell before this one"
+    elif isinstance(implementation, Failure):
+        verdict, what = implementation.verdict, implementation.message
+    else:
+        what = f"{exercise.name} is {describe(implementation)}, not a function or a class"
+    return Report(
+        exercise=exercise.name,
+        findings=tuple(Finding.of(p, verdict, what) for p in probes),
+        points=exercise.points,
+        unseen=len(exercise.probes) - len(probes),
+    )
+
+
+# --- diagnosing ------------------------------------------------------------------------------
+
+
+def _diagnose(
+    exercise: Exercise,
+    probes: Sequence[Probe],
+    runs: dict[str, Run],
+    failed: set[str],
+    passed: set[str],
+    seed: Seed,
+) -> dict[str, Diagnosis]:
+    """For each failed probe, the known mistake that shows the same, where there is one.
+
+    A mistake that agrees with the answer on every probe explains all of it. Otherwise the answer
+    may hold several mistakes: those that fail nothing which the answer passed are taken one by
+    one, the one that explains most first.
+    """
+    causes: dict[str, Diagnosis] = {}
+    if not failed:
+        return causes
+    agreeing: list[tuple[Mistake, set[str]]] = []
+    for mistake in exercise.mistakes:
+        agrees = {
+            p.name
+            for p in probes
+            if _same(
+                exercise,
+                _run(p, mistake.implementation, exercise.name, seed),
+                runs[p.name],
+            )
+        }
+        if len(agrees) == len(probes):
+            return dict.fromkeys(failed, Diagnosis.of(mistake))
+        if agrees & failed and passed <= agrees:
+            agreeing.append((mistake, agrees & failed))
+    while left := failed - causes.keys():
+        best = max(agreeing, key=lambda pair: len(pair[1] & left), default=None)
+        if best is None or not best[1] & left:
+            break
+        causes.update(dict.fromkeys(best[1] & left, Diagnosis.of(best[0])))
+    return causes
+
+
+def _same(exercise: Exercise, known: Run, run: Run) -> bool:
+    """Did the two runs see the same, exceptions included?"""
+    if known.failure is not None or run.failure is not None:
+        return (
+            known.failure is not None
+            and run.failure is not None
+            and known.failure.kinds == run.failure.kinds
+            and bool(known.failure.kinds)
+            and _same_end(exercise, known, run)
+        )
+    assert known.seen is not None
+    assert run.seen is not None
+    return all(
+        difference(value, run.seen.get(name), exercise.tolerance) is None
+        for name, value in known.seen.items()
+    )
+
+
+def _same_end(exercise: Exercise, known: Run, run: Run) -> bool:
+    """Did the two runs break off at the same call, after it gave the same?"""
+    if not known.calls or not run.calls:
+        return not known.calls and not run.calls
+    mine, theirs = run.calls[-1], known.calls[-1]
+    if (mine.text, mine.returned) != (theirs.text, theirs.returned):
+        return False
+    if not _is_plain(theirs.result) or not _is_plain(mine.result):
+        return _is_plain(theirs.result) == _is_plain(mine.result)
+    return difference(theirs.result, mine.result, exercise.tolerance) is None

@@ -1,0 +1,58 @@
+"""The small, fixed vocabulary in which the autograder speaks of an answer."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What became of one probe, or of one cell.
+
+    Every verdict but INTERNAL is about the student's work. INTERNAL is about ours: it is never
+    turned into a zero, it blocks the grade and is reported to the instructor.
+    """
+
+    PASS = "PASS"
+    WRONG = "WRONG"
+    ERROR = "ERROR"
+    TIMEOUT = "TIMEOUT"
+    MEMORY = "MEMORY"
+    CRASH = "CRASH"
+    OUTPUT = "OUTPUT"
+    MISSING = "MISSING"
+    INTERNAL = "INTERNAL"
+
+
+class Failure(Exception):
+    """A student's code did not come back with a value, and here is how.
+
+    The sandbox raises it in place of the exception (or the death) that happened on the other side;
+    the judge turns it into a finding.
+
+    Attributes:
+        verdict: ERROR for an exception; TIMEOUT, MEMORY, CRASH or OUTPUT when the worker was ended;
+            MISSING when there is nothing to call.
+        kinds: the names of the exception's classes, the most special first, as in ``("KeyError",
+            "LookupError", "Exception")``; empty when there was no Python exception.
+        message: what the exception said, or what happened, as a plain sentence.
+        traceback: the student's own frames, as text; may be empty.
+    """
+
+    def __init__(
+        self,
+        verdict: Verdict,
+        message: str,
+        *,
+        kinds: tuple[str, ...] = (),
+        traceback: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.verdict = verdict
+        self.message = message
+        self.kinds = kinds
+        self.traceback = traceback
+
+
+def class_names(error: BaseException) -> tuple[str, ...]:
+    """The names of an exception's classes, the most special first, without ``BaseException``."""
+    return tuple(c.__name__ for c in type(error).__mro__ if c not in (BaseException, object))
