@@ -1,0 +1,273 @@
+"""What a worker offers in place of a notebook's kernel: magics, `display`, figures, `check`.
+
+It runs one cell after the other in one namespace, and gathers what nbformat calls outputs. Nothing
+here is a wall: a student can patch all of it, and will have patched his own notebook.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import builtins
+import contextlib
+import io
+import linecache
+import sys
+import time
+import traceback
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+try:
+    from IPython.core.inputtransformer2 import TransformerManager
+except ImportError:  # cells with magics are then syntax errors
+    TransformerManager = None
+
+_CELL = "<cell "
+_MAX_MESSAGE = 4_000
+_DPI = 72
+
+
+class Silence:
+    """What `check(...)` returns in a worker: nothing to see, and nothing that fails."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Silence:  # noqa: D102
+        return self
+
+    def __getattr__(self, name: str) -> Silence:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self
+
+    def __float__(self) -> float:
+        return 0.0
+
+    def __format__(self, _: str) -> str:
+        return ""
+
+    def __repr__(self) -> str:
+        return ""
+
+
+class Outputs:
+    """Collects nbformat outputs, and ends the worker's work when they are too many bytes."""
+
+    def __init__(self, limit: int, flood: Callable[[], None]) -> None:
+        self._limit = limit
+        self._flood = flood
+        self._outputs: list[dict[str, Any]] = []
+        self._texts: list[str] = []
+        self._open: str | None = None
+
+    def write(self, name: str, text: str) -> None:
+        """Add text to a stream."""
+        if name != self._open:
+            self._close()
+            self._open = name
+        self._texts.append(text)
+        self._count(len(text))
+
+    def add(self, kind: str, **fields: Any) -> None:
+        """Add an output of another type."""
+        self._close()
+        self._outputs.append({"output_type": kind, **fields})
+        self._count(sum(map(len, fields.get("data", {}).values())))
+
+    def take(self) -> list[dict[str, Any]]:
+        """Return the outputs gathered since the last call."""
+        self._close()
+        taken, self._outputs = self._outputs, []
+        return taken
+
+    def _close(self) -> None:
+        if self._open and self._texts:
+            text = "".join(self._texts)
+            self._outputs.append({"output_type": "stream", "name": self._open, "text": text})
+        self._open, self._texts = None, []
+
+    def _count(self, size: int) -> None:
+        self._limit -= size + 1
+        if self._limit < 0:
+            self._close()
+            self._flood()
+
+
+class _Stream(io.TextIOBase):
+    """`sys.stdout` or `sys.stderr`."""
+
+    encoding = "utf-8"
+
+    def __init__(self, outputs: Outputs, name: str) -> None:
+        self._outputs = outputs
+        self.name = name
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        self._outputs.write(self.name, text)
+        return len(text)
+
+
+class Notebook:
+    """One namespace, and the cells that have run in it."""
+
+    def __init__(self, outputs: Outputs) -> None:
+        self.outputs = outputs
+        self.module = types.ModuleType("__main__")
+        self.namespace = self.module.__dict__
+        self._count = 0
+        self._transform = TransformerManager().transform_cell if TransformerManager else str
+        self._install()
+
+    def _install(self) -> None:
+        sys.modules["__main__"] = self.module
+        sys.stdout, sys.stderr = _Stream(self.outputs, "stdout"), _Stream(self.outputs, "stderr")
+        sys.displayhook = self.display
+        magics = _Magics(self)
+        self.namespace.update(
+            __builtins__=builtins, get_ipython=lambda: magics, display=self.display
+        )
+        stub = types.ModuleType("autograder")
+        stub.check = lambda *args, **kwargs: Silence()  # type: ignore[attr-defined]
+        sys.modules["autograder"] = stub
+        for name in ("IPython.display", "IPython.core.display_functions"):
+            if name in sys.modules:
+                sys.modules[name].display = self.display  # type: ignore[attr-defined]
+        if "matplotlib.pyplot" in sys.modules:
+            sys.modules["matplotlib.pyplot"].show = self.show_figures  # type: ignore[attr-defined]
+
+    def run(self, source: str, name: str) -> None:
+        """Run a cell; its last expression is displayed, its open figures are shown.
+
+        Raises whatever the cell raises.
+        """
+        self._count += 1
+        code = self._transform(source)
+        filename = f"{_CELL}{name or self._count}>"
+        lines = code.splitlines(keepends=True)
+        linecache.cache[filename] = (len(code), None, lines, filename)
+        self.execute(code, filename)
+        self.show_figures()
+
+    def execute(self, code: str, filename: str) -> None:
+        """Run Python source in the namespace, and display its last expression."""
+        tree = ast.parse(code, filename)
+        last = None
+        if tree.body and isinstance(tree.body[-1], ast.Expr):
+            quiet = code.rstrip().endswith(";")
+            last = None if quiet else ast.Expression(tree.body.pop().value)  # type: ignore[attr-defined]
+        if tree.body:
+            self._evaluate(compile(tree, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT))
+        if last is not None:
+            flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+            value = self._evaluate(compile(last, filename, "eval", flags))
+            if value is not None and not isinstance(value, Silence):
+                self.namespace["_"] = value
+                data = bundle(value)
+                self.outputs.add("execute_result", data=data, execution_count=self._count)
+
+    def _evaluate(self, code: types.CodeType) -> Any:
+        value = eval(code, self.namespace)
+        if code.co_flags & 0x80:  # CO_COROUTINE: the cell awaits
+            import asyncio
+
+            value = asyncio.run(value)
+        return value
+
+    def display(self, *values: Any, **_: Any) -> None:
+        """Show values, as IPython's `display` does."""
+        for value in values:
+            if value is not None and not isinstance(value, Silence):
+                self.outputs.add("display_data", data=bundle(value))
+
+    def show_figures(self, *_: Any, **__: Any) -> None:
+        """Show the figures that are open, and close them, as `plt.show` does in a notebook."""
+        helpers = sys.modules.get("matplotlib._pylab_helpers")
+        if helpers is not None and helpers.Gcf.figs:
+            figures = [manager.canvas.figure for manager in helpers.Gcf.get_all_fig_managers()]
+            helpers.Gcf.destroy_all()
+            self.display(*figures)
+
+
+def bundle(value: Any) -> dict[str, str]:
+    """Return a value's picture, if it is or has one, and its text."""
+    data = {"text/plain": repr(value)}
+    png = None
+    if hasattr(type(value), "savefig"):
+        buffer = io.BytesIO()
+        value.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight")
+        png = buffer.getvalue()
+    elif hasattr(type(value), "_repr_png_"):
+        png = value._repr_png_()
+    if isinstance(png, bytes):
+        data["image/png"] = base64.b64encode(png).decode("ascii")
+    return data
+
+
+class _Magics:
+    """What `get_ipython()` returns: the magics that mean something here, and a note on others."""
+
+    def __init__(self, notebook: Notebook) -> None:
+        self._notebook = notebook
+
+    def run_line_magic(self, name: str, line: str, *_: Any) -> None:
+        if name in ("time", "timeit") and line:
+            with self._timed():
+                self._notebook.execute(line, f"{_CELL}%{name}>")
+        elif name not in ("matplotlib", "config", "load_ext", "autoreload", "pinfo", "pinfo2"):
+            self._skip(f"%{name}")
+
+    def run_cell_magic(self, name: str, line: str, cell: str) -> None:
+        if name in ("time", "timeit"):
+            with self._timed():
+                self._notebook.execute(cell, f"{_CELL}%%{name}>")
+        elif name == "capture":
+            self._notebook.execute(cell, f"{_CELL}%%{name}>")
+        else:
+            self._skip(f"%%{name}")
+
+    def system(self, command: str) -> None:
+        self._skip(f"!{command}")
+
+    def getoutput(self, command: str) -> list[str]:
+        self._skip(f"!{command}")
+        return []
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return Silence()
+
+    @contextlib.contextmanager
+    def _timed(self) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        print(f"Wall time: {1000 * (time.perf_counter() - start):.3g} ms")
+
+    @staticmethod
+    def _skip(what: str) -> None:
+        print(f"{what.split(chr(10))[0][:80]} is not run here.", file=sys.stderr)
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """Return an exception as plain data: its classes, what it said, the student's own frames."""
+    kinds = [k.__name__ for k in type(error).__mro__ if k not in (BaseException, object)]
+    try:
+        message = str(error)
+    except Exception:
+        message = "(its message could not be made)"
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(_CELL)]
+    if len(frames) > 20:
+        frames = frames[:10] + frames[-10:]
+    lines = traceback.format_list(frames)
+    if isinstance(error, SyntaxError) and str(error.filename).startswith(_CELL):
+        lines = traceback.format_exception_only(error)[:-1]
+    return {
+        "kinds": kinds[:20],
+        "message": message[:_MAX_MESSAGE],
+        "traceback": "".join(lines)[:_MAX_MESSAGE],
+    }

@@ -1,0 +1,408 @@
+"""The judge's side: a warm parent to fork workers from, and what becomes of them.
+
+    with Pool() as pool, pool.worker() as worker:
+        result = worker.execute("def double(x): return 2 * x")
+        double = worker.handle("double")
+        double(21)
+
+A `Pool` belongs to one process and may be used by all of its threads; a `Worker` belongs to one
+thread at a time. Workers of one pool run side by side.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+from ..verdict import Failure, Verdict
+from . import measure, replies, wire
+from .parent import Parent
+from .remote import Remote, reference
+from .walls import WallsReport
+
+# The worker raises its own alarm at the limit, which tells where it was; who ignores it is ended
+# this much later.
+_GRACE = 0.5
+_HELLO_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one worker may use up."""
+
+    # A cell of this course trains a small net at most; this is ten times what that takes.
+    cell_seconds: float = 20.0
+    # A probe's arrays are small: an honest call takes milliseconds.
+    call_seconds: float = 5.0
+    # What a whole submission may take: it keeps one student from holding up the class.
+    total_seconds: float = 120.0
+    # The same for CPU time; with one thread it cannot pass the wall clock by much.
+    cpu_seconds: int = 120
+    # Beyond what the warm parent has mapped; two GiB is two hundred times a chapter's data.
+    memory_bytes: int = 2 << 30
+    # Text and figures together: a figure is about 30 kB, a megabyte of text is a flood.
+    output_bytes: int = 2 << 20
+    # One file in the scratch folder.
+    file_bytes: int = 16 << 20
+    # All files in the scratch folder.
+    scratch_bytes: int = 32 << 20
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What became of one cell: PASS, or the verdict of its failure, and its nbformat outputs."""
+
+    verdict: Verdict
+    outputs: list[dict[str, Any]]
+    failure: Failure | None
+    seconds: float
+
+
+class Pool:
+    """A warm parent, and the workers forked from it.
+
+    Args:
+        preload: what the parent imports, so that a worker need not; "torch" if it is used.
+        limits: what one worker may use up.
+        walls: whether to raise walls around the workers. Without them nothing but goodwill keeps
+            student code from the machine; deadlines and bounded outputs remain.
+        require_walls: raise Failure(INTERNAL) unless every wall is found standing.
+        namespaces: whether to add the second layer; the tests try the first one alone.
+
+    Attributes:
+        walls: which walls stand; measured in a worker of its own at the start.
+    """
+
+    def __init__(
+        self,
+        *,
+        preload: Sequence[str] = ("numpy", "matplotlib"),
+        limits: Limits = Limits(),
+        walls: bool = True,
+        require_walls: bool = False,
+        namespaces: bool = True,
+    ) -> None:
+        self.limits = limits
+        self._preload = tuple(dict.fromkeys(("numpy", *preload)))
+        self._walled = walls
+        self._namespaces = namespaces
+        self._owner = os.getpid()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._workers: weakref.WeakSet[Worker] = weakref.WeakSet()
+        self._layers: list[str] | None = None
+        self._parent = self._start()
+        try:
+            self.walls = self._measure()
+            if require_walls and self.walls.missing:
+                raise Failure(
+                    Verdict.INTERNAL,
+                    f"these walls cannot be raised here: {', '.join(self.walls.missing)}\n"
+                    f"{self.walls}",
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the parent and every worker, and wipe their folders."""
+        self._closed = True
+        self._parent.stop()
+        for worker in tuple(self._workers):
+            worker.close()
+
+    def worker(self) -> Worker:
+        """Fork a fresh worker. Raises Failure(INTERNAL) if that cannot be done."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                pid, parent = self._fork(theirs)
+            except BaseException:
+                ours.close()
+                raise
+        worker = Worker(self, ours, pid, parent)
+        self._workers.add(worker)
+        if self._layers is None:
+            self._layers = worker.layers
+        elif worker.layers != self._layers:
+            worker.close()
+            raise Failure(Verdict.INTERNAL, "a worker could not raise the walls that it should")
+        return worker
+
+    def end(self, pid: int, parent: Parent) -> dict[str, Any]:
+        """End a worker; return how that went (see `_cause`). For `Worker` only."""
+        with self._lock:
+            try:
+                return parent.order({"op": "end", "pid": pid})
+            except Failure:  # the parent is gone, and its workers with it
+                return {"status": signal.SIGKILL.value, "cpu": 0.0, "full": False, "gone": True}
+
+    def _start(self) -> Parent:
+        limits = asdict(self.limits)
+        return Parent(self._preload, limits, walls=self._walled, namespaces=self._namespaces)
+
+    def _fork(self, sock: socket.socket) -> tuple[int, Parent]:
+        with self._lock:
+            if self._closed or self._owner != os.getpid():
+                message = "this pool is closed, or belongs to another process"
+                raise Failure(Verdict.INTERNAL, message)
+            try:
+                reply = self._parent.order({"op": "fork"}, sock.fileno())
+            except Failure:  # the parent died: a new one, once
+                self._parent.stop()
+                self._parent = self._start()
+                reply = self._parent.order({"op": "fork"}, sock.fileno())
+        if "pid" not in reply:
+            raise Failure(Verdict.INTERNAL, f"no worker could be started: {reply.get('error')}")
+        return int(reply["pid"]), self._parent
+
+    def _measure(self) -> WallsReport:
+        if not self._walled:
+            return measure.none("walls=False")
+        if sys.platform != "linux":
+            return measure.none(f"there are none for {sys.platform}")
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            socket.create_server(("127.0.0.1", 0)) as listener,
+            self.worker() as worker,
+        ):
+            os.chmod(folder, 0o755)
+            secret = Path(folder, "secret")
+            secret.write_text("secret")
+            bait = {
+                **{name: int(value) for name, value in asdict(self.limits).items()},
+                "secret": str(secret),
+                "folder": folder,
+                "port": listener.getsockname()[1],
+                "judge": os.getpid(),
+            }
+            found = worker.request("probe", bait)
+            try:
+                held = worker.request("overfill", self.limits.scratch_bytes)
+            except Failure as failure:
+                held = failure.verdict is Verdict.OUTPUT
+            if not held:
+                found["disk"] = "filled the disk"
+            return measure.report(found, worker.layers, self._parent.notes)
+
+
+class Worker:
+    """One student's process, and a context manager: leaving it ends the process.
+
+    Attributes:
+        layers: the names of the layers of walls that it raised.
+    """
+
+    def __init__(self, pool: Pool, sock: socket.socket, pid: int, parent: Parent) -> None:
+        self._pool = pool
+        self._sock = sock
+        self._pid = pid
+        self._parent = parent
+        self._left = pool.limits.total_seconds
+        self._left_output = pool.limits.output_bytes
+        self._outputs: list[dict[str, Any]] = []
+        self._ended: str | None = None
+        try:
+            header, _ = wire.receive(sock, time.monotonic() + _HELLO_SECONDS)
+        except (wire.WireError, wire.Closed, wire.Deadline):
+            header = {"error": "it did not start"}
+        if "error" in header:
+            self.close()
+            raise Failure(Verdict.INTERNAL, f"a worker has no walls: {header['error']}")
+        self.layers = [str(layer) for layer in header["layers"]]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still be asked something."""
+        return self._ended is None
+
+    def close(self) -> None:
+        """End the process and wipe its folder."""
+        if self._ended is None:
+            self._end("it was closed")
+
+    def execute(self, source: str, *, name: str = "") -> CellResult:
+        """Run one cell. A failure is returned, and never raised; see whether it is `alive` then."""
+        self.take_output()
+        start = time.monotonic()
+        failure = None
+        try:
+            self._request("cell", (source, name), self._pool.limits.cell_seconds)
+        except Failure as error:
+            failure = error
+        verdict = failure.verdict if failure else Verdict.PASS
+        outputs = self.take_output()
+        if failure is not None:
+            kind = failure.kinds[0] if failure.kinds else verdict.value
+            trace = [*failure.traceback.splitlines(), f"{kind}: {failure.message}"]
+            outputs.append(
+                {
+                    "output_type": "error",
+                    "ename": kind,
+                    "evalue": failure.message,
+                    "traceback": trace,
+                }
+            )
+        return CellResult(verdict, outputs, failure, time.monotonic() - start)
+
+    def handle(self, name: str) -> Remote:
+        """Return a handle on what a top-level name stands for; Failure(MISSING) if nothing."""
+        remote = self._name(name, keep=True)
+        if type(remote) is not Remote:
+            self._die(Verdict.CRASH, "it answered something else than a handle")
+        return remote
+
+    def value(self, name: str) -> Any:
+        """Return what a top-level name stands for, as data if it is plain data."""
+        return self._name(name, keep=False)
+
+    def take_output(self) -> list[dict[str, Any]]:
+        """Return the nbformat outputs since the last call: what was printed, warned, displayed."""
+        taken, self._outputs = self._outputs, []
+        return taken
+
+    def request(self, operation: str, *arguments: Any) -> Any:
+        """Have the worker do something with its objects, within `call_seconds`. For `Remote`."""
+        return self._request(operation, arguments, self._pool.limits.call_seconds)
+
+    def _name(self, name: str, keep: bool) -> Any:
+        try:
+            return self._request("name", (name,), self._pool.limits.call_seconds, keep)
+        except Failure as failure:
+            if failure.verdict is Verdict.ERROR:
+                message = f"there is no {name} in the notebook"
+                raise Failure(Verdict.MISSING, message) from None
+            raise
+
+    def _request(
+        self, operation: str, arguments: tuple[Any, ...], seconds: float, keep: bool = False
+    ) -> Any:
+        if self._ended is not None:
+            raise Failure(Verdict.CRASH, f"the worker is gone: {self._ended}")
+        seconds = min(seconds, self._left)
+        if seconds <= 0:
+            self._die(Verdict.TIMEOUT, "the time for the whole notebook is used up")
+        encoder = wire.Encoder(lambda value: reference(value, self))
+        identity = secrets.token_hex(8)
+        start = time.monotonic()
+        deadline = start + seconds + _GRACE
+        try:
+            header = {
+                "id": identity,
+                "op": operation,
+                "arguments": encoder.encode(arguments),
+                "seconds": seconds,
+                "keep": keep,
+            }
+            wire.send(self._sock, header, encoder.parts, deadline)
+            reply, body = wire.receive(self._sock, deadline)
+            if reply.get("id") != identity:
+                raise wire.WireError("not the answer to this question")
+            return self._answer(reply, wire.Decoder(body, self._remote), encoder.arrays, seconds)
+        except wire.Unsendable as error:
+            raise Failure(Verdict.INTERNAL, f"an argument cannot be sent: {error}") from None
+        except wire.Deadline:
+            self._die(Verdict.TIMEOUT, _took(seconds))
+        except wire.Closed:
+            verdict, self._ended = _cause(self._end("it ended"), self._pool.limits)
+            raise Failure(verdict, self._ended) from None
+        except wire.WireError as error:
+            self._die(Verdict.CRASH, f"the worker's answer made no sense ({error})")
+        except (Failure, TypeError):
+            raise
+        except BaseException:  # an interrupt: the answer that is due would confuse the next one
+            self.close()
+            raise
+        finally:
+            self._left -= time.monotonic() - start
+
+    def _remote(self, number: int, label: str) -> Remote:
+        return Remote(self, number, label)
+
+    def _answer(
+        self,
+        reply: dict[str, Any],
+        decoder: wire.Decoder,
+        sent: list[wire.Array],
+        seconds: float,
+    ) -> Any:
+        outputs, size = replies.outputs(reply.get("outputs"))
+        self._outputs += outputs
+        self._left_output -= size
+        if reply.get("flood") or self._left_output < 0:
+            self._die(Verdict.OUTPUT, "it printed or displayed more than a notebook may")
+        if "error" not in reply:
+            value = decoder.decode(reply.get("value"))
+            replies.write_back(reply.get("changed"), decoder, sent)
+            return value
+        kinds, message, trace = replies.error(reply["error"])
+        if reply.get("overtime"):
+            self._die(Verdict.TIMEOUT, _took(seconds), traceback=trace)
+        memory = "MemoryError" in kinds or "can't allocate memory" in message
+        verdict = Verdict.MEMORY if memory else Verdict.ERROR
+        raise Failure(verdict, message, kinds=kinds, traceback=trace)
+
+    def _die(self, verdict: Verdict, message: str, traceback: str = "") -> NoReturn:
+        self._end(message)
+        raise Failure(verdict, message, traceback=traceback)
+
+    def _end(self, why: str) -> dict[str, Any]:
+        self._ended = why
+        self._sock.close()
+        return self._pool.end(self._pid, self._parent)
+
+
+def _took(seconds: float) -> str:
+    return f"it took more than {seconds:.3g} seconds"
+
+
+def _cause(end: dict[str, Any], limits: Limits) -> tuple[Verdict, str]:
+    """Return why a worker ended, from what its parent says of it."""
+    status = end["status"]
+    if end.get("gone"):  # not what the student did: walls keep workers from their parent
+        return Verdict.INTERNAL, "the parent of the workers is gone"
+    if end["full"]:
+        return Verdict.OUTPUT, "it wrote more files than it may"
+    if not os.WIFSIGNALED(status):
+        return Verdict.CRASH, f"it ended Python (exit status {os.waitstatus_to_exitcode(status)})"
+    number = os.WTERMSIG(status)
+    if end["cpu"] >= limits.cpu_seconds or number == signal.SIGXCPU:
+        return Verdict.TIMEOUT, "it used up its CPU time"
+    if number == signal.SIGKILL:
+        return Verdict.CRASH, "it was ended, or it closed its connection"
+    name = signal.strsignal(number) or f"signal {number}"
+    return Verdict.CRASH, f"it crashed Python ({name.lower()})"

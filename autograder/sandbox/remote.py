@@ -1,0 +1,60 @@
+"""The judge's handle on an object that lives in a worker."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Requests(Protocol):
+    """What a handle needs of its worker."""
+
+    def request(self, operation: str, *arguments: Any) -> Any:
+        """Have the worker do something with its objects, and return what comes of it."""
+
+
+class Remote:
+    """A student's function, class, instance or bound attribute.
+
+    Call it, read and set its attributes, or index it, as if it were here: plain data goes over and
+    comes back by value, everything else comes back as a handle, and a handle may be an argument.
+    An array argument that the student's code changes in place is changed here, too. Whatever goes
+    wrong on the other side is raised as `autograder.verdict.Failure`. Python's own protocols
+    (iteration, comparison, ``__array__``, ...) do not cross.
+    """
+
+    __slots__ = ("_remote_label", "_remote_number", "_remote_worker")
+    _remote_label: str
+    _remote_number: int
+    _remote_worker: Requests
+
+    def __init__(self, worker: Requests, number: int, label: str) -> None:
+        for name, value in (("worker", worker), ("number", number), ("label", label)):
+            object.__setattr__(self, f"_remote_{name}", value)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102 (see the class)
+        return self._remote_worker.request("call", self, args, kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)  # how Python asks whether a protocol is supported
+        return self._remote_worker.request("get", self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._remote_worker.request("set", self, name, value)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._remote_worker.request("item", self, key)
+
+    __iter__ = None  # indexing would make it look iterable
+
+    def __repr__(self) -> str:
+        return f"<the student's {self._remote_label}>"
+
+
+def reference(value: Any, worker: Requests) -> tuple[int, str]:
+    """Return what stands for a value in a request to a worker; TypeError if nothing can."""
+    if type(value) is not Remote:
+        raise TypeError(f"a {type(value).__name__} cannot be handed to a student's code")
+    if value._remote_worker is not worker:
+        raise TypeError("a handle can only be handed to the worker that it came from")
+    return value._remote_number, value._remote_label

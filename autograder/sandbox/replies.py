@@ -1,0 +1,86 @@
+"""What a worker answered, checked: nothing in a reply is taken for granted."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from . import wire
+
+_STREAMS = ("stdout", "stderr")
+# Text and pictures. HTML and scripts that a student made must not reach an instructor's browser.
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+_MAX_MESSAGE = 5_000
+_MAX_KINDS = 20
+
+
+def outputs(tree: Any) -> tuple[list[dict[str, Any]], int]:
+    """Return the nbformat outputs of a reply and their size; WireError if they are none."""
+    if type(tree) is not list:
+        raise wire.WireError("malformed outputs")
+    made = [_output(item) for item in tree]
+    return [output for output, _ in made], sum(size for _, size in made)
+
+
+def _output(item: Any) -> tuple[dict[str, Any], int]:
+    kind = _get(item, "output_type", str)
+    if kind == "stream":
+        name = _get(item, "name", str)
+        if name not in _STREAMS:
+            raise wire.WireError("malformed outputs")
+        text = wire.clean(_get(item, "text", str))
+        return {"output_type": kind, "name": name, "text": text}, len(text)
+    if kind not in ("display_data", "execute_result"):
+        raise wire.WireError("malformed outputs")
+    bundle = _get(item, "data", dict)
+    data = {"text/plain": wire.clean(_get(bundle, "text/plain", str))}
+    picture = bundle.get("image/png")
+    if picture is not None:
+        if type(picture) is not str or not _BASE64.fullmatch(picture):
+            raise wire.WireError("malformed outputs")
+        data["image/png"] = picture
+    output = {"output_type": kind, "data": data, "metadata": {}}
+    if kind == "execute_result":
+        output["execution_count"] = _get(item, "execution_count", int)
+    return output, sum(map(len, data.values()))
+
+
+def error(tree: Any) -> tuple[tuple[str, ...], str, str]:
+    """Return the class names, the message and the traceback of an exception in a reply."""
+    kinds = _get(tree, "kinds", list)
+    if len(kinds) > _MAX_KINDS or any(type(kind) is not str for kind in kinds):
+        raise wire.WireError("malformed error")
+    message, trace = (
+        wire.clean(_get(tree, key, str))[:_MAX_MESSAGE] for key in ("message", "traceback")
+    )
+    return tuple(wire.clean(kind)[:200] for kind in kinds), message, trace
+
+
+def write_back(tree: Any, decoder: wire.Decoder, sent: list[wire.Array]) -> None:
+    """Copy the arguments that were changed in place into the arrays that they were made of."""
+    if type(tree) is not list or len(tree) > len(sent):
+        raise wire.WireError("malformed changes")
+    changes = []
+    for change in tree:
+        if type(change) is not list or len(change) != 2 or type(change[0]) is not int:
+            raise wire.WireError("malformed changes")
+        index, array = change[0], decoder.decode(change[1])
+        if not 0 <= index < len(sent) or not isinstance(array, np.ndarray):
+            raise wire.WireError("malformed changes")
+        target = sent[index]
+        same_kind = np.can_cast(array.dtype, target.dtype, "equiv")
+        if array.shape != target.shape or not same_kind:
+            raise wire.WireError("malformed changes")
+        changes.append((target, array))
+    for target, array in changes:
+        if target.flags.writeable:
+            target[...] = array
+
+
+def _get(tree: Any, key: str, kind: type) -> Any:
+    value = tree.get(key) if type(tree) is dict else None
+    if type(value) is not kind:
+        raise wire.WireError(f"malformed reply: {key}")
+    return value

@@ -1,0 +1,321 @@
+"""The far side: the warm parent that workers are forked from, and the loop that a worker runs.
+
+The judge starts `main` in a fresh interpreter, in which this folder is a package of its own, named
+`sandbox`: the package `autograder`, with its references and its tests, is never imported there, and
+no worker can read its files. The parent imports the preloaded libraries, moves into its namespaces,
+and then does nothing but to fork and to end workers; it has one thread and no secrets. It ends
+when the judge does, and its workers with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import operator
+import os
+import random
+import select
+import shutil
+import signal
+import site
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import measure, notebook, walls, wire
+
+# An object that a judge holds on to stays alive in its worker; a runaway stops here.
+_MAX_HANDLES = 100_000
+_MADV_COLLAPSE = 25
+# Often enough: a disk takes a hundred megabytes in this time.
+_WATCH_SECONDS = 0.1
+
+
+def main() -> None:
+    """Be the parent: prepare, say so, then fork and end workers until the judge is gone.
+
+    The judge is at the other end of standard input.
+    """
+    control = socket.socket(fileno=os.dup(0))
+    with open(os.devnull, "r+b") as null:
+        os.dup2(null.fileno(), 0)
+    os.umask(0o022)
+    config = json.loads(control.recv(1 << 16))
+    place, name = os.path.split(config["scratch"])
+    outside = os.open(place, os.O_RDONLY | os.O_DIRECTORY)  # for the end; workers close it
+    plan: walls.Plan | None = None
+    try:
+        _preload(config)
+        if config["walls"] and sys.platform == "linux":
+            plan = walls.prepare(
+                config["limits"],
+                sys.path,
+                config["hidden"],
+                config["scratch"],
+                private=config["namespaces"],
+            )
+        gc.collect()
+        gc.freeze()
+        reply = {"ready": True, "notes": plan.notes if plan else []}
+    except BaseException as error:
+        text = "".join(traceback.format_exception(error))
+        reply = {"ready": False, "notes": [text[-4000:]]}
+    with open(os.devnull, "wb") as null:
+        os.dup2(null.fileno(), 2)
+    control.send(json.dumps({**reply, "n": config["n"]}).encode())
+    workers: dict[int, bool] = {}  # by process number; whether it has filled its folder
+    watched = plan is not None and not plan.private
+    while True:
+        if watched and not select.select([control], [], [], _WATCH_SECONDS)[0]:
+            _watch(plan, workers)
+            continue
+        message, fds, _, _ = socket.recv_fds(control, 1 << 16, 1)
+        if not message:
+            break
+        order = json.loads(message)
+        if order["op"] == "fork":
+            reply = _fork(control, fds[0], config, plan, workers)
+        else:
+            reply = _end(order["pid"], config["scratch"], plan, workers)
+        control.send(json.dumps({**reply, "n": order["n"]}).encode())
+    for pid in tuple(workers):
+        _end(pid, config["scratch"], plan, workers)
+    with contextlib.suppress(OSError):
+        shutil.rmtree(name, dir_fd=outside)
+
+
+def _preload(config: dict[str, Any]) -> None:
+    sys.argv = [""]
+    sys.path = list(dict.fromkeys(os.path.realpath(path) for path in sys.path))
+    for name in (*config["preload"], "numpy.random", "IPython.display"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    missing = [name for name in config["preload"] if name not in sys.modules]
+    if missing:
+        raise ImportError(f"cannot preload {', '.join(missing)}")
+    if "matplotlib" in sys.modules:  # imports what a first figure imports, and finds the fonts
+        plt = importlib.import_module("matplotlib.pyplot")
+        figure, axes = plt.subplots(figsize=(1, 1))
+        axes.plot([0, 1], label="0")
+        axes.legend()
+        notebook.bundle(figure)
+        plt.close("all")
+    torch = sys.modules.get("torch")
+    if torch is not None:  # one thread: a pool of them would not survive the fork
+        torch.set_num_threads(1)
+        (torch.ones(2, 2, requires_grad=True) @ torch.ones(2, 2)).sum().backward()
+    site.setquit()
+    for name in [n for n in sys.modules if n.split(".")[0] == __package__]:
+        del sys.modules[name]
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        os.environ.pop(name, None)
+    _collapse()
+
+
+def _collapse() -> None:
+    """Ask for huge pages under the parent's heap: a fork then copies a smaller page table."""
+    libc = ctypes.CDLL(None)
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/maps").read_text().splitlines():
+            place, mode, _, _, inode, *_name = line.split(maxsplit=5)
+            if mode == "rw-p" and inode == "0":
+                start, end = (int(part, 16) for part in place.split("-"))
+                if end - start >= 1 << 21:
+                    length = ctypes.c_size_t(end - start)
+                    libc.madvise(ctypes.c_void_p(start), length, _MADV_COLLAPSE)
+
+
+def _fork(
+    control: socket.socket,
+    fd: int,
+    config: dict[str, Any],
+    plan: walls.Plan | None,
+    workers: dict[int, bool],
+) -> dict[str, Any]:
+    parent = os.getpid()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        os.close(fd)
+        return {"error": f"cannot fork: {error}"}
+    if pid:
+        os.close(fd)
+        workers[pid] = False
+        return {"pid": pid}
+    try:
+        control.close()
+        _be_a_worker(socket.socket(fileno=fd), config, plan, parent)
+    finally:
+        os._exit(70)
+
+
+def _be_a_worker(
+    sock: socket.socket, config: dict[str, Any], plan: walls.Plan | None, parent: int
+) -> None:
+    os.setsid()
+    if plan is None:
+        scratch, layers = os.path.join(config["scratch"], f"w{os.getpid()}"), []
+        os.mkdir(scratch)
+        os.chdir(scratch)
+        walls.die_with(parent)
+    else:
+        try:
+            layers = walls.enclose(plan, parent)
+        except OSError as error:
+            wire.send(sock, {"id": "hello", "error": str(error)}, [])
+            return
+        scratch = walls.scratch_of(plan, os.getpid())
+    os.environ.update(HOME=scratch, TMPDIR=scratch, MPLCONFIGDIR=scratch)
+    os.closerange(3, sock.fileno())
+    os.closerange(sock.fileno() + 1, 1 << 16)
+    # The same start for every worker, and on every regrade.
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 (students use the global state)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+    server = _Server(sock, config["limits"]["output_bytes"])
+    server.reply({"id": "hello", "layers": layers})
+    server.serve()
+
+
+def _end(
+    pid: int, scratch: str, plan: walls.Plan | None, workers: dict[int, bool]
+) -> dict[str, Any]:
+    if pid not in workers:
+        return {"status": signal.SIGKILL.value, "cpu": 0.0, "full": False}
+    os.kill(pid, signal.SIGKILL)  # ours, and not reaped yet: the number is still its own
+    _, status, usage = os.wait4(pid, 0)
+    full = workers.pop(pid)
+    if plan is None or not plan.private:
+        folder = os.path.join(scratch, f"w{pid}")
+        shutil.rmtree(folder, ignore_errors=True)
+        if os.path.exists(folder):  # there are folders in it that their owner locked
+            for place, names, _ in os.walk(folder):
+                for path in (os.path.join(place, name) for name in names):
+                    if not os.path.islink(path):
+                        os.chmod(path, 0o700)
+            shutil.rmtree(folder, ignore_errors=True)
+    return {"status": status, "cpu": usage.ru_utime + usage.ru_stime, "full": full}
+
+
+def _watch(plan: walls.Plan | None, workers: dict[int, bool]) -> None:
+    """End the workers whose folders are too full, where no tmpfs of their own bounds them."""
+    for pid, full in workers.items():
+        if plan is not None and not full:
+            limit = plan.limits["scratch_bytes"]
+            if walls.usage(walls.scratch_of(plan, pid), limit) > limit:
+                workers[pid] = True
+                os.kill(pid, signal.SIGKILL)
+
+
+class _Overtime(BaseException):
+    """The soft deadline: it says where the time went. The hard one is the judge's."""
+
+
+class _Server:
+    """Answers the judge's requests, one at a time, from one student's namespace."""
+
+    def __init__(self, sock: socket.socket, output_bytes: int) -> None:
+        self._sock = sock
+        self._handles: list[Any] = []
+        self._request = ""
+        self._busy = False
+        self._outputs = notebook.Outputs(output_bytes, self._flood)
+        self._notebook = notebook.Notebook(self._outputs)
+        self._operations: dict[str, Callable[..., Any]] = {
+            "cell": self._notebook.run,
+            "name": self._name,
+            "call": lambda target, args, kwargs: target(*args, **kwargs),
+            "get": getattr,
+            "set": setattr,
+            "item": operator.getitem,
+            "probe": measure.attempts,
+            "overfill": measure.overfill,
+        }
+
+    def serve(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        while True:
+            try:
+                header, body = wire.receive(self._sock)
+            except wire.Closed:
+                return
+            self._request = header["id"]
+            self._answer(header, body)
+
+    def _answer(self, header: dict[str, Any], body: bytearray) -> None:
+        sent = bytes(body)
+        decoder = wire.Decoder(body, lambda number, _: self._handles[number], _tensor)
+        encoder = wire.Encoder(self._keep)
+        reply: dict[str, Any] = {"id": self._request}
+        try:
+            arguments = decoder.decode(header["arguments"])
+            signal.signal(signal.SIGALRM, self._overtime)
+            self._busy = True
+            signal.setitimer(signal.ITIMER_REAL, header["seconds"])
+            try:
+                value = self._operations[header["op"]](*arguments)
+                if header["keep"]:
+                    reply["value"] = ["r", *self._keep(value)]
+                else:
+                    reply["value"] = encoder.encode(value)
+            finally:
+                self._busy = False
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            reply["changed"] = [
+                [index, encoder.encode(array)]
+                for index, (array, offset) in enumerate(decoder.arrays)
+                if array.flags.writeable and array.tobytes() != sent[offset : offset + array.nbytes]
+            ]
+        except BaseException as error:
+            encoder = wire.Encoder(self._keep)
+            reply = {"id": self._request, "error": notebook.describe(error)}
+            if isinstance(error, _Overtime):
+                reply["overtime"] = True
+            elif isinstance(error, wire.WireError):
+                reply["error"]["kinds"] = ["ValueError", "Exception"]
+        self.reply(reply, encoder.parts)
+
+    def reply(self, header: dict[str, Any], parts: list[Any] | None = None) -> None:
+        """Send a frame with the outputs so far; a judge who is gone ends the worker."""
+        header["outputs"] = self._outputs.take()
+        try:
+            wire.send(self._sock, header, parts or [])
+        except wire.WireError as error:
+            small = {"kinds": ["ValueError", "Exception"], "message": str(error), "traceback": ""}
+            wire.send(self._sock, {"id": header["id"], "error": small, "outputs": []}, [])
+
+    def _name(self, name: str) -> Any:
+        try:
+            return self._notebook.namespace[name]
+        except KeyError:
+            raise LookupError(name) from None
+
+    def _keep(self, value: Any) -> tuple[int, str]:
+        if len(self._handles) >= _MAX_HANDLES:
+            raise wire.WireError(f"more than {_MAX_HANDLES:,} objects were handed out")
+        self._handles.append(value)
+        name = getattr(value, "__name__", "")
+        label = type(value).__name__ + (f" {name}" if isinstance(name, str) and name else "")
+        return len(self._handles) - 1, label[:100]
+
+    def _overtime(self, *_: Any) -> None:
+        if self._busy:
+            raise _Overtime
+
+    def _flood(self) -> None:
+        self.reply({"id": self._request, "flood": True})
+        os._exit(0)
+
+
+def _tensor(array: wire.Array, requires_grad: bool) -> Any:
+    torch = importlib.import_module("torch")
+    return torch.from_numpy(array).requires_grad_(requires_grad)

@@ -1,0 +1,186 @@
+"""A cell does in a worker what it does in a notebook."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from autograder.sandbox.pool import CellResult, Worker
+from autograder.verdict import Verdict
+
+
+def texts(result: CellResult, name: str = "stdout") -> str:
+    return "".join(o["text"] for o in result.outputs if o.get("name") == name)
+
+
+def shown(result: CellResult) -> list[Any]:
+    return [o["data"]["text/plain"] for o in result.outputs if "data" in o]
+
+
+def test_prints_and_the_last_expression(worker: Worker) -> None:
+    result = worker.execute("print('a')\nprint('b', end='')\nx = 2\nx + 1")
+    assert result.verdict is Verdict.PASS
+    assert result.failure is None
+    assert result.outputs == [
+        {"output_type": "stream", "name": "stdout", "text": "a\nb"},
+        {
+            "output_type": "execute_result",
+            "data": {"text/plain": "3"},
+            "metadata": {},
+            "execution_count": 1,
+        },
+    ]
+    assert 0 < result.seconds < 1
+
+
+def test_names_live_on(worker: Worker) -> None:
+    worker.execute("x = 2")
+    assert shown(worker.execute("x * 21")) == ["42"]
+    assert worker.value("x") == 2
+
+
+@pytest.mark.parametrize("source", ["", "  \n", "# only a comment", "1;", "None", "x = 1"])
+def test_nothing_to_show(worker: Worker, source: str) -> None:
+    assert worker.execute(source).outputs == []
+
+
+def test_warnings_go_to_stderr_and_fail_nothing(worker: Worker) -> None:
+    result = worker.execute("import warnings; warnings.warn('careful')")
+    assert result.verdict is Verdict.PASS
+    assert "careful" in texts(result, "stderr")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "%matplotlib inline",
+        "%load_ext autoreload\n%autoreload 2",
+        "%time y = 1\nassert y == 1",
+        "%%time\ny = 1",
+        "%%timeit\n1 + 1",
+        "print?",
+        "?print",
+        "get_ipython().run_line_magic('matplotlib', 'inline')",
+        "get_ipython().ast_node_interactivity",
+        "%config InlineBackend.figure_format = 'retina'",
+    ],
+)
+def test_magics(worker: Worker, source: str) -> None:
+    assert worker.execute(source).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("source", ["!ls", "files = !ls", "%pip install x", "%%bash\nls"])
+def test_shell_lines_are_skipped_politely(worker: Worker, source: str) -> None:
+    result = worker.execute(source)
+    assert result.verdict is Verdict.PASS
+    assert "is not run here" in texts(result, "stderr")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "plt.plot([1, 2]);",
+        "fig, ax = plt.subplots()",
+        "plt.plot([1]); plt.show()",
+        "display(fig())",
+    ],
+)
+def test_figures(worker: Worker, source: str) -> None:
+    worker.execute("import matplotlib.pyplot as plt\ndef fig():\n    return plt.Figure()")
+    result = worker.execute(source)
+    pictures = [o["data"]["image/png"] for o in result.outputs if "image/png" in o.get("data", {})]
+    assert len(pictures) == 1
+    assert base64.b64decode(pictures[0]).startswith(b"\x89PNG")
+    assert worker.execute("1;").outputs == []
+
+
+def test_display(worker: Worker) -> None:
+    source = "from IPython.display import HTML\ndisplay(1, 'two')\ndisplay(HTML('<script>'))"
+    result = worker.execute(source)
+    assert shown(result) == ["1", "'two'", "<IPython.core.display.HTML object>"]
+    assert all(set(o["data"]) == {"text/plain"} for o in result.outputs)
+
+
+def test_top_level_await(worker: Worker) -> None:
+    source = "import asyncio\nawait asyncio.sleep(0)\nawait asyncio.sleep(0, 5)"
+    assert shown(worker.execute(source)) == ["5"]
+
+
+def test_check_is_silent(worker: Worker) -> None:
+    source = (
+        "from autograder import check\nreport = check('x', len)\n"
+        "f'{float(report)} {report.points:.2f}'\nassert report.anything\nreport"
+    )
+    result = worker.execute(source)
+    assert result.verdict is Verdict.PASS
+    assert result.outputs == []
+
+
+def test_errors(worker: Worker) -> None:
+    worker.execute("def f(x):\n    return 1 / x", name="one")
+    result = worker.execute("y = 1\nf(0)", name="two")
+    assert result.verdict is Verdict.ERROR
+    assert result.failure is not None
+    assert result.failure.kinds == ("ZeroDivisionError", "ArithmeticError", "Exception")
+    assert result.failure.message == "division by zero"
+    trace = result.failure.traceback
+    assert [line for line in trace.splitlines() if "File" in line] == [
+        '  File "<cell two>", line 2, in <module>',
+        '  File "<cell one>", line 2, in f',
+    ]
+    assert "return 1 / x" in trace
+    assert result.outputs[-1]["output_type"] == "error"
+    assert result.outputs[-1]["ename"] == "ZeroDivisionError"
+    assert worker.alive
+    assert worker.value("y") == 1
+
+
+def test_syntax_errors(worker: Worker) -> None:
+    result = worker.execute("def f(:\n  pass")
+    assert result.failure is not None
+    assert result.failure.kinds[0] == "SyntaxError"
+    assert "def f(:" in result.failure.traceback
+
+
+@pytest.mark.parametrize("source", ["exit()", "import sys; sys.exit(3)", "raise SystemExit"])
+def test_leaving_is_an_error_and_no_death(worker: Worker, source: str) -> None:
+    result = worker.execute(source)
+    assert result.failure is not None
+    assert result.failure.kinds == ("SystemExit",)
+    assert worker.alive
+
+
+def test_a_timeout_says_where(worker: Worker) -> None:
+    result = worker.execute("print('before')\nwhile True:\n    pass")
+    assert result.verdict is Verdict.TIMEOUT
+    assert result.failure is not None
+    assert "line 2" in result.failure.traceback or "line 3" in result.failure.traceback
+    assert texts(result) == "before\n"
+    assert not worker.alive
+    assert worker.execute("1").verdict is Verdict.CRASH
+
+
+def test_ordinary_notebook_code_works(worker: Worker) -> None:
+    source = """
+import dataclasses, json, pathlib, random, sqlite3, statistics, tempfile, pickle
+import numpy as np
+from numpy import random as npr
+@dataclasses.dataclass
+class P:
+    x: int = 1
+pathlib.Path("file.txt").write_text("x" * 1000)
+assert pathlib.Path("file.txt").read_text() == "x" * 1000
+with tempfile.TemporaryDirectory() as folder:
+    np.save(folder + "/a.npy", np.ones(3))
+    assert np.load(folder + "/a.npy").sum() == 3
+pickle.loads(pickle.dumps(P(3)))
+np.linalg.svd(np.random.default_rng().normal(size=(64, 64)))
+json.dumps({"a": random.random()})
+import matplotlib.pyplot as plt
+fig, ax = plt.subplots(); ax.hist(np.random.randn(100)); ax.set_title(r"$\\sigma^2$ β")
+fig.savefig("figure.pdf")
+"""
+    result = worker.execute(source)
+    assert result.failure is None, (result.failure.message, result.failure.traceback)

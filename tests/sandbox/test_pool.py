@@ -1,0 +1,301 @@
+"""A pool starts, measures its walls, survives its workers, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autograder.sandbox import measure, walls
+from autograder.sandbox.pool import Limits, Pool
+from autograder.verdict import Failure, Verdict
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for temporary files that nobody else uses meanwhile."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        monkeypatch.setenv("TMPDIR", folder)
+        yield Path(folder)
+
+
+def test_every_wall_stands_here(pool: Pool, first_layer: Pool) -> None:
+    for each in (pool, first_layer):
+        if each.walls.missing:
+            pytest.skip(f"THESE WALLS ARE MISSING HERE: {each.walls}")
+        assert {"reading", "writing", "network", "processes", "signals"} < set(each.walls)
+        assert "missing" not in str(each.walls).lower()
+
+
+def test_the_measurement_sees_a_missing_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the probe worker tries does succeed where there are no walls."""
+    with tempfile.TemporaryDirectory() as folder:
+        secret = Path(folder, "secret")
+        secret.write_text("secret")
+        bait = {
+            **{"secret": str(secret), "folder": folder, "port": 9, "judge": os.getpid()},
+            **{"memory_bytes": 1 << 20, "cpu_seconds": 1, "file_bytes": 1, "scratch_bytes": 1},
+        }
+        monkeypatch.chdir(folder)
+        for name in ("killpg", "chroot", "setresuid", "chown", "rename", "truncate"):
+            monkeypatch.setattr(os, name, lambda *_: None)
+        found = measure.attempts(bait)
+    assert {name for name, reason in found.items() if reason} >= {
+        *("reading", "writing", "processes", "signals", "memory", "cpu", "disk", "privileges"),
+    }
+
+
+def test_require_walls() -> None:
+    with pytest.raises(Failure, match="cannot be raised here: reading") as caught:
+        Pool(preload=(), walls=False, require_walls=True)
+    assert caught.value.verdict is Verdict.INTERNAL
+    with contextlib.suppress(Failure), Pool(preload=(), require_walls=True) as pool:
+        assert not pool.walls.missing
+
+
+def test_without_walls_the_rest_still_works(temporary: Path) -> None:
+    with Pool(preload=(), walls=False, limits=Limits(call_seconds=0.3)) as pool:
+        assert "reading" in pool.walls.missing
+        with pool.worker() as worker:
+            worker.execute("import time\ndef f(x): return x\ndef g(): time.sleep(9)")
+            assert worker.handle("f")(1) == 1
+            with pytest.raises(Failure):
+                worker.handle("g")()
+    assert not list(temporary.iterdir())
+
+
+@pytest.mark.parametrize("namespaces", [True, False])
+def test_nothing_is_left(
+    namespaces: bool, temporary: Path, children: Callable[[], set[int]]
+) -> None:
+    processes, descriptors = children(), len(os.listdir("/proc/self/fd"))
+    with Pool(preload=(), namespaces=namespaces) as pool:
+        assert list(temporary.iterdir())
+        workers = [pool.worker() for _ in range(5)]
+        for worker in workers:
+            worker.execute("open('x', 'w').write('x')")
+        workers[0].execute("import os; os._exit(0)")
+        workers[1].close()
+        assert workers[2].execute("1").verdict is Verdict.PASS
+    assert not list(temporary.iterdir())
+    assert children() == processes
+    assert workers[2].execute("1").verdict is Verdict.CRASH
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    with pytest.raises(Failure) as caught:
+        pool.worker()
+    assert caught.value.verdict is Verdict.INTERNAL
+
+
+def test_the_parent_dies(pool: Pool) -> None:
+    with Pool(preload=()) as own, own.worker() as worker:
+        os.kill(own._parent.pid, signal.SIGKILL)
+        # Our fault, not the student's.
+        assert worker.execute("import time; time.sleep(1)").verdict is Verdict.INTERNAL
+        assert not worker.alive
+        with own.worker() as other:
+            assert other.execute("1").verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("namespaces", [True, False])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_the_judge_dies(
+    number: signal.Signals, namespaces: bool, temporary: Path, children: Callable[[], set[int]]
+) -> None:
+    processes = children()
+    source = (
+        "from autograder.sandbox.pool import Pool\n"
+        f"with Pool(preload=(), namespaces={namespaces}) as pool, pool.worker() as worker:\n"
+        '    worker.execute(\'open("x", "w")\')\n'
+        "    print('ready', flush=True)\n"
+        "    worker.execute('import time; time.sleep(60)')\n"
+    )
+    judge = subprocess.Popen(
+        [sys.executable, "-c", source],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    with judge:
+        assert judge.stdout is not None
+        assert judge.stdout.readline() == b"ready\n"
+        assert list(temporary.iterdir())
+        judge.send_signal(number)
+    for _ in range(100):
+        if not list(temporary.iterdir()) and children() == processes:
+            break
+        time.sleep(0.05)
+    assert not list(temporary.iterdir())
+    assert children() == processes
+
+
+def test_threads_share_a_pool(pool: Pool) -> None:
+    answers: list[bool] = []
+
+    def work(number: int) -> None:
+        for _ in range(3):
+            with pool.worker() as worker:
+                worker.execute(f"import numpy as np\ndef f(x): return x + {number}")
+                x = np.arange(10_000.0)
+                f = worker.handle("f")
+                answers.extend(bool((f(x) == x + number).all()) for _ in range(5))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [True] * 120
+
+
+def test_a_forked_judge_needs_its_own_pool(pool: Pool) -> None:
+    pid = os.fork()
+    if not pid:
+        try:
+            pool.worker()
+        except Failure:
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_a_package_that_cannot_be_imported(temporary: Path) -> None:
+    with pytest.raises(Failure, match="no_such_package") as caught:
+        Pool(preload=("no_such_package",))
+    assert caught.value.verdict is Verdict.INTERNAL
+    assert not list(temporary.iterdir())
+
+
+def test_two_workers_draw_the_same_numbers(pool: Pool) -> None:
+    draws = []
+    for _ in range(2):
+        with pool.worker() as worker:
+            worker.execute("import numpy as np, random\nx = [np.random.rand(), random.random()]")
+            draws.append(worker.value("x"))
+    assert draws[0] == draws[1]
+
+
+def test_hidden_paths_are_left_out(tmp_path: Path) -> None:
+    """An autograder that is installed among the packages stays hidden among them."""
+    for name in ("numpy", "autograder/chapters", "other"):
+        (tmp_path / name).mkdir(parents=True)
+    hidden = [str(tmp_path / "autograder")]
+    seen = list(walls.around(str(tmp_path), hidden))
+    assert seen == [str(tmp_path / "numpy"), str(tmp_path / "other")]
+    assert list(walls.around(str(tmp_path / "numpy"), hidden)) == [str(tmp_path / "numpy")]
+
+
+@pytest.mark.parametrize("namespaces", [True, False])
+def test_an_autograder_among_the_packages_stays_hidden(tmp_path: Path, namespaces: bool) -> None:
+    """As after `pip install`: its folder lies in one that workers import from."""
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        if folder != Path(tempfile.gettempdir()):
+            folder.chmod(0o755)
+    ignored = shutil.ignore_patterns("__pycache__", "classroom")
+    shutil.copytree(REPOSITORY / "autograder", tmp_path / "autograder", ignore=ignored)
+    for name in ("preloaded", "another"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("answer = 42")
+    source = f"""
+import sys
+from autograder.sandbox.pool import Pool
+with Pool(preload=["preloaded"], namespaces={namespaces}) as pool, pool.worker() as worker:
+    assert not pool.walls.missing, pool.walls
+    assert worker.execute("import another; another.answer").failure is None
+    for name in ("verdict.py", "chapters/__init__.py", "sandbox/worker.py"):
+        path = sys.argv[1] + "/autograder/" + name
+        open(path).close()
+        assert worker.execute(f"open({{path!r}})").failure, path
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", source, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert run.returncode == 0, run.stderr
+
+
+def test_it_is_fast_enough(pool: Pool) -> None:
+    """One submission: fork, walls, 5 cells, 50 calls with 64 KB each way (15 ms when idle)."""
+    x = np.random.default_rng(0).normal(size=(64, 128))
+    best = 1.0
+    for _ in range(10):
+        start = time.perf_counter()
+        with pool.worker() as worker:
+            for _ in range(5):
+                worker.execute("def f(x): return 2 * x")
+            f = worker.handle("f")
+            for _ in range(50):
+                f(x)
+        best = min(best, time.perf_counter() - start)
+    assert best < 0.2
+
+
+# ---- as somebody else than root ------------------------------------------------------------------
+
+_AS_SOMEBODY = """
+import ctypes, os, sys
+prefix, uid, *command = sys.argv[1:]
+uid = int(uid)
+libc = ctypes.CDLL(None, use_errno=True)
+def must(result):
+    if result:
+        print("cannot", ctypes.get_errno()); sys.exit(77)
+hidden = next((p for p in reversed([prefix, *map(str, __import__("pathlib").Path(prefix).parents)])
+               if not os.stat(p).st_mode & 1), None)
+if hidden:  # Python lives in a home folder: open the way to it, for this process alone
+    must(libc.unshare(0x20000)); must(libc.mount(None, b"/", None, 16384 | 1 << 18, None))
+    must(libc.mount(prefix.encode(), b"/mnt", None, 4096 | 16384, None))
+    must(libc.mount(b"tmpfs", hidden.encode(), b"tmpfs", 0, b"mode=755"))
+    os.makedirs(prefix)
+    must(libc.mount(b"/mnt", prefix.encode(), None, 4096 | 16384, None))
+os.setgroups([]); os.setresgid(uid, uid, uid); os.setresuid(uid, uid, uid)
+os.execv(command[0], command)
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_as_somebody_else_than_root(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The same attacks, by a worker that has the instructor's own user number."""
+    uid = 12_345
+    with tempfile.TemporaryDirectory() as home:
+        os.chown(home, uid, uid)
+        names = (
+            "read_files or write_files or another_students or disk or many_small or fork_bomb or "
+            "daemon or kill_others or by_way_of or trace or privileges or network or memory or "
+            "nothing_is_left or every_wall_stands"
+        )
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", names]
+        command += ["--rootdir", str(REPOSITORY), "--basetemp", f"{home}/tests", "-rs"]
+        command += [f"{REPOSITORY}/tests/sandbox/test_{n}.py" for n in ("attacks", "pool")]
+        run = subprocess.run(
+            [sys.executable, "-c", _AS_SOMEBODY, sys.base_prefix, str(uid), *command],
+            env={"HOME": home, "TMPDIR": home, "PATH": os.environ["PATH"]},
+            cwd=home,
+            capture_output=True,
+            text=True,
+            timeout=80,
+        )
+    if run.returncode == 77:
+        pytest.skip(f"BECOMING SOMEBODY ELSE IS NOT POSSIBLE HERE: {run.stdout}")
+    assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
+    assert " passed" in run.stdout
+    assert "MISSING" not in run.stdout, run.stdout[-3000:]
