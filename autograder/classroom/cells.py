@@ -1,0 +1,111 @@
+"""What the code of a notebook's cells defines, needs and gives."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import functools
+from types import CodeType
+from typing import Any
+
+from nbformat import NotebookNode
+
+
+def metadata(cell: NotebookNode) -> dict[str, Any]:
+    """A cell's nbgrader metadata; empty when it has none."""
+    found = cell.get("metadata", {}).get("nbgrader", {})
+    return found if isinstance(found, dict) else {}
+
+
+def is_solution(cell: NotebookNode) -> bool:
+    """Whether students write in this cell."""
+    return bool(metadata(cell).get("solution"))
+
+
+def is_test(cell: NotebookNode) -> bool:
+    """Whether this cell is graded by running it."""
+    return cell.cell_type == "code" and bool(metadata(cell).get("grade")) and not is_solution(cell)
+
+
+def is_written(cell: NotebookNode) -> bool:
+    """Whether a person grades this cell."""
+    info = metadata(cell)
+    return bool(info.get("task")) or bool(info.get("grade") and not is_test(cell))
+
+
+def grade_id(cell: NotebookNode) -> str:
+    """The name that nbgrader knows the cell by; empty when it has none."""
+    return str(metadata(cell).get("grade_id", ""))
+
+
+def points(cell: NotebookNode) -> float:
+    """What the cell is worth."""
+    return float(metadata(cell).get("points", 0.0))
+
+
+def student_names(source: NotebookNode) -> tuple[str, ...]:
+    """The names that students define: the top-level definitions of the source's solution cells.
+
+    In a graded cell these, and no others, are the student's.
+    """
+    names: dict[str, None] = {}
+    for cell in source.cells:
+        if cell.cell_type == "code" and is_solution(cell):
+            names.update(dict.fromkeys(defined(cell.source)))
+    return tuple(names)
+
+
+@functools.cache
+def free_names(code: str) -> frozenset[str]:
+    """The names that a cell uses without defining or importing them itself; builtins left out."""
+    nodes = list(ast.walk(ast.parse(code)))
+    used = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    made = {n.id for n in nodes if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
+    made |= {n.name for n in nodes if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+    made |= {a.arg for n in nodes if isinstance(n, ast.arguments) for a in _all_arguments(n)}
+    return frozenset(used - made - set(defined(code)) - set(dir(builtins)))
+
+
+def evaluate(code: str, namespace: dict[str, Any]) -> Any:
+    """Run a cell of the instructor's in a namespace; returns the value of its last expression."""
+    body, last = _compiled(code)
+    exec(body, namespace)
+    return None if last is None else eval(last, namespace)
+
+
+@functools.cache
+def _compiled(code: str) -> tuple[CodeType, CodeType | None]:
+    """A cell's statements, and its last expression if it ends with one."""
+    tree = ast.parse(code)
+    last = tree.body[-1] if tree.body else None
+    if not isinstance(last, ast.Expr):
+        return compile(tree, "<graded cell>", "exec"), None
+    tree.body.pop()
+    value = compile(ast.Expression(last.value), "<graded cell>", "eval")
+    return compile(tree, "<graded cell>", "exec"), value
+
+
+def _all_arguments(arguments: ast.arguments) -> list[ast.arg]:
+    extra = [a for a in (arguments.vararg, arguments.kwarg) if a]
+    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *extra]
+
+
+def defined(code: str) -> list[str]:
+    """The names that the top level of a cell defines or imports; none when it is not Python."""
+    names: list[str] = []
+    try:
+        body = ast.parse(code).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return names
+    for statement in body:
+        if isinstance(statement, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
+            names.append(statement.name)
+        elif isinstance(statement, (ast.Import, ast.ImportFrom)):
+            names += [(a.asname or a.name).split(".")[0] for a in statement.names]
+        else:
+            names += [
+                n.id
+                for n in ast.walk(statement)
+                if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+            ]
+    return names

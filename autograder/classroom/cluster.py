@@ -1,0 +1,92 @@
+"""A class graded by a Dask cluster: ``autograder grade --scheduler ADDRESS``.
+
+Each of Dask's processes holds a judge with its own pool of workers, as a local run does; what comes
+back is written by one process, the one that asked. A machine that dies on the way costs time only:
+Dask gives what it had not finished to another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from autograder.classroom.grading import Graded
+from autograder.classroom.judges import Judge, judge_one, lost
+from autograder.classroom.release import CourseError
+from autograder.classroom.submissions import Assignment, Submission
+from autograder.sandbox.pool import Limits, Pool
+
+BATCH = 20
+"""Submissions in one of Dask's tasks: enough that its own few milliseconds do not count."""
+
+
+def grade_on_cluster(
+    address: str,
+    assignment: Assignment,
+    submissions: Sequence[Submission],
+    secret: bytes,
+    *,
+    limits: Limits,
+    walls: bool = True,
+) -> Iterator[Graded]:
+    """Grade submissions on a cluster, and yield each as its batch is done.
+
+    Args:
+        address: Dask's scheduler, such as ``tcp://127.0.0.1:8786``.
+        assignment: what is graded.
+        submissions: what was handed in.
+        secret: the course's secret; it travels to the cluster, so the cluster must be the course's.
+        limits: what one submission may use up.
+        walls: whether to raise walls around students' code.
+
+    Raises:
+        CourseError: Dask is not installed, or the scheduler does not answer.
+    """
+    try:
+        from distributed import Client, as_completed
+    except ImportError as error:
+        raise CourseError(
+            "grading on a cluster needs Dask: pip install 'batch-normalization-course[cluster]'"
+        ) from error
+    try:
+        client = Client(address, timeout="10s", set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise CourseError(f"there is no Dask scheduler at {address} ({error})") from error
+    with client:
+        shared = client.scatter((assignment, secret, limits, walls), broadcast=True, hash=False)
+        batches = [submissions[i : i + BATCH] for i in range(0, len(submissions), BATCH)]
+        futures = {
+            client.submit(_grade_batch, shared, batch, key=_key(secret, limits, batch)): batch
+            for batch in batches
+        }
+        for future in as_completed(list(futures), loop=client.loop):
+            if future.status == "finished":
+                yield from future.result()
+            else:  # Dask gave up: the batch took several of its processes down
+                for submission in futures[future]:
+                    yield lost(assignment, submission, "the cluster could not grade this")
+
+
+def _key(secret: bytes, limits: Limits, batch: Sequence[Submission]) -> str:
+    """A name for a batch that is the same whenever the result would be."""
+    parts = [hashlib.sha256(secret).hexdigest(), repr(sorted(asdict(limits).items()))]
+    parts += [f"{s.student}\0{s.digest}\0{s.problem}" for s in batch]
+    return "grade-" + hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+_lock = threading.Lock()
+_judges: dict[str, Judge] = {}
+
+
+def _grade_batch(shared: tuple[Any, ...], batch: Sequence[Submission]) -> list[Graded]:
+    """Grade a batch in one of Dask's processes; its threads take turns."""
+    assignment, secret, limits, walls = shared
+    key = repr((assignment.name, limits, walls, hashlib.sha256(secret).hexdigest()))
+    with _lock:
+        if key not in _judges:
+            _judges[key] = Judge(assignment, secret, Pool(limits=limits, walls=walls))
+        _judges[key].assignment = assignment
+        return [judge_one(_judges[key], submission) for submission in batch]

@@ -1,0 +1,158 @@
+"""The results of a class as files: CSV for a spreadsheet, JSON for a program, HTML for a person."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from jinja2 import Environment
+
+from autograder import __version__
+from autograder.classroom.gradebook import write_whole
+from autograder.classroom.grading import Graded
+from autograder.report import number
+from autograder.verdict import Verdict
+
+
+def write(folder: Path, title: str, graded: Sequence[Graded]) -> list[Path]:
+    """Write the class as ``<assignment>.csv``, ``.json`` and ``.html`` into a folder."""
+    ordered = sorted(graded, key=lambda g: g.student)
+    name = ordered[0].assignment
+    made = {
+        "csv": as_csv(ordered),
+        "json": as_json(ordered),
+        "html": as_html(title, ordered),
+    }
+    paths = []
+    for suffix, text in made.items():
+        path = folder / f"{name}.{suffix}"
+        write_whole(path, text)
+        paths.append(path)
+    return paths
+
+
+def as_csv(graded: Sequence[Graded]) -> str:
+    """One line per student: score, points, a column per exercise, the first diagnosis."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [g.exercise for g in _names(graded)]
+    writer.writerow(["student", "score", "points", *names, "first diagnosis", "repairs", "walls"])
+    for result in graded:
+        scores = ["" if g.score is None else number(g.score) for g in result.grades]
+        row = [
+            result.student,
+            number(result.score),
+            number(result.points),
+            *scores,
+            result.headline,
+            "; ".join(result.repairs),
+            "missing: " + ", ".join(result.walls) if result.walls else "",
+        ]
+        writer.writerow([_harmless(value) for value in row])
+    return text.getvalue()
+
+
+def as_json(graded: Sequence[Graded]) -> str:
+    """Everything that was decided, sorted, so that the same class gives the same bytes."""
+    data = {"autograder": __version__, "submissions": [g.to_dict() for g in graded]}
+    return json.dumps(data, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a class did in one exercise.
+
+    Attributes:
+        name: the exercise.
+        points: what it is worth.
+        mean: the mean score.
+        counts: how many students earned which share, in ten steps from 0 to 1, and 1 itself.
+        full: how many earned everything.
+        graded: how many have a score.
+        mistakes: (how often, what) of the diagnosed mistakes, the most frequent first.
+    """
+
+    name: str
+    points: float
+    mean: float
+    counts: tuple[int, ...]
+    full: int
+    graded: int
+    mistakes: tuple[tuple[int, str], ...]
+
+
+def summaries(graded: Sequence[Graded]) -> list[Summary]:
+    """How the class did, exercise by exercise."""
+    found = []
+    for index, first in enumerate(_names(graded)):
+        grades = [g.grades[index] for g in graded]
+        scores = [g.score for g in grades if g.score is not None]
+        counts = [0] * 11
+        for score in scores:
+            counts[int(10 * score / first.points) if first.points else 0] += 1
+        mistakes = Counter(d["summary"] for g in grades if g.report for d in g.report["diagnoses"])
+        found.append(
+            Summary(
+                first.exercise,
+                first.points,
+                statistics.fmean(scores) if scores else 0.0,
+                tuple(counts),
+                counts[10],
+                len(scores),
+                tuple((n, text) for text, n in mistakes.most_common(8)),
+            )
+        )
+    return found
+
+
+def as_html(title: str, graded: Sequence[Graded]) -> str:
+    """A page of its own, without script: the distribution, the mistakes, and a line per student."""
+    template = resources.files("autograder.classroom").joinpath("class_report.html").read_text()
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["points"] = number
+    scores = [g.score for g in graded]
+    return environment.from_string(template).render(
+        title=title,
+        graded=graded,
+        summaries=summaries(graded),
+        mean=statistics.fmean(scores),
+        median=statistics.median(scores),
+        points=graded[0].points,
+        walls=sorted({w for g in graded for w in g.walls}),
+        verdicts=Verdict,
+    )
+
+
+def _names(graded: Sequence[Graded]) -> list[Named]:
+    """The graded cells by their exercises' names, taken from submissions that could be read."""
+    columns = []
+    for index, grade in enumerate(graded[0].grades):
+        exercise = next(
+            (g.grades[index].exercise for g in graded if g.grades[index].report), grade.exercise
+        )
+        columns.append(Named(exercise, grade.points))
+    return columns
+
+
+@dataclass(frozen=True)
+class Named:
+    """A graded cell: what it grades, and what it is worth."""
+
+    exercise: str
+    points: float
+
+
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+
+
+def _harmless(value: str) -> str:
+    """A field in one line that no spreadsheet takes for a formula."""
+    value = "".join(c if c.isprintable() else " " for c in value)
+    return f"'{value}" if value.lstrip().startswith(_FORMULA) else value

@@ -1,0 +1,253 @@
+"""nbgrader's side of a graded class: the gradebook, and the graded notebooks.
+
+The gradebook is written in one transaction, by one process, when all grading is done: a run that is
+stopped before leaves it as it was. Formgrader and ``nbgrader generate_feedback`` go on from here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from nbgrader.api import Gradebook, InvalidEntry, MissingEntry
+from nbgrader.utils import parse_utc
+from sqlalchemy.exc import DBAPIError
+
+from autograder.classroom import cells
+from autograder.classroom.grading import CellGrade, Graded, harmless
+from autograder.classroom.release import CourseError, course_config, course_directory, generate
+from autograder.classroom.submissions import Assignment
+from autograder.verdict import Verdict
+
+
+def record(course: Path, assignment: Assignment, graded: Sequence[Graded]) -> list[str]:
+    """Write the scores and comments of a graded class into the gradebook.
+
+    Every grade that the assignment expects is written for every submission, so that none is left
+    over from an earlier one. Grades that a person gave are kept. A grade that is missing through
+    our own fault is left open.
+
+    Returns:
+        What was odd, as sentences.
+
+    Raises:
+        CourseError: the gradebook cannot be written; it is as it was before.
+    """
+    directory = course_directory(course)
+    notes: list[str] = []
+    _register(course, assignment, directory)
+    try:
+        with _quiet(), Gradebook(directory.db_url, directory.course_id) as book:
+            # nbgrader's methods commit one by one; held back, they make one transaction.
+            commit, book.db.commit = book.db.commit, book.db.flush
+            try:
+                with book.db.no_autoflush:
+                    for result in graded:
+                        notes += _record_one(course, book, directory, assignment, result)
+                commit()
+            except BaseException:
+                book.db.rollback()
+                raise
+    except (DBAPIError, InvalidEntry) as error:
+        raise CourseError(
+            f"the gradebook could not be written ({_said(error)}). It is as it was; when no other "
+            "program uses it, run the same command again."
+        ) from error
+    return notes
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep nbgrader from logging the traceback of what we say in a sentence."""
+    logger = logging.getLogger("tornado.application")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
+def _said(error: Exception) -> str:
+    """What a database says of its trouble, in one line."""
+    return str(error.args[0] if error.args else error).splitlines()[0]
+
+
+def _register(course: Path, assignment: Assignment, directory: Any) -> None:
+    """Have nbgrader enter the assignment's cells in the gradebook, unless it has these very cells.
+
+    Raises:
+        CourseError: the gradebook cannot be opened, or has grades for other cells than these.
+    """
+    name = assignment.name
+    try:
+        with _quiet(), Gradebook(directory.db_url, directory.course_id) as book:
+            if _registered(book, name) == _expected(assignment):
+                return
+            with tempfile.TemporaryDirectory() as scratch:
+                generate(course, name, release=Path(scratch), db_url=directory.db_url)
+            book.db.expire_all()
+            if _registered(book, name) == _expected(assignment):
+                return
+    except (DBAPIError, CourseError) as error:
+        raise CourseError(
+            f"the gradebook cannot be used ({_said(error)}). If another program uses it, wait and "
+            "run again; if it is of another nbgrader, run: nbgrader db upgrade"
+        ) from error
+    raise CourseError(
+        f"the gradebook has grades for other cells of {name} than the source has now. Take the "
+        f"change back, or begin anew with: nbgrader db assignment remove {name} --force"
+    )
+
+
+def _expected(assignment: Assignment) -> dict[str, float]:
+    """The graded cells of an assignment, and what they are worth."""
+    return {cells.grade_id(c): cells.points(c) for c in assignment.graded}
+
+
+def _registered(book: Any, name: str) -> dict[str, float]:
+    """The graded cells of an assignment that the gradebook knows, and what they are worth."""
+    try:
+        notebook = book.find_notebook(name, name)
+    except MissingEntry:
+        return {}
+    return {c.name: c.max_score for c in (*notebook.grade_cells, *notebook.task_cells)}
+
+
+def _record_one(
+    course: Path, book: Any, directory: Any, assignment: Assignment, result: Graded
+) -> list[str]:
+    notes = []
+    book.update_or_create_student(result.student)
+    timestamp, note = _timestamp(directory, result)
+    if note:
+        notes.append(f"{result.student}: {note}")
+    submission = book.update_or_create_submission(
+        result.assignment, result.student, timestamp=timestamp
+    )
+    notebook = book.find_submission_notebook(result.assignment, result.assignment, result.student)
+    scores = {g.grade_id: g for g in result.grades}
+    for grade in notebook.grades:
+        mine = scores.get(grade.cell.name)
+        grade.auto_score = mine.score if mine else None
+        grade.needs_manual_grade = (
+            grade.manual_score is not None or grade.auto_score is None or bool(result.problem)
+        )
+    comments = _comments(assignment, result)
+    for comment in notebook.comments:
+        comment.auto_comment = comments.get(comment.cell.name)
+    notebook.late_submission_penalty = None
+    if submission.total_seconds_late > 0:
+        book.db.flush()
+        book.db.expire(notebook)  # its score counts what a person gave, too
+        notebook.late_submission_penalty = _penalty(
+            course, result.student, float(notebook.score), float(submission.total_seconds_late)
+        )
+    return notes
+
+
+def _comments(assignment: Assignment, result: Graded) -> dict[str, str]:
+    """What to say at each solution cell, by its `grade_id`: what went wrong in what it defines."""
+    places = {
+        name: cells.grade_id(cell)
+        for cell in assignment.source.cells
+        if cells.is_solution(cell) and cell.cell_type == "code"
+        for name in cells.defined(cell.source)
+    }
+    said: dict[str, str] = {}
+    for cell, grade in zip(assignment.graded, result.grades, strict=True):
+        if grade.verdict in ("", Verdict.PASS):
+            continue
+        names = [grade.exercise]
+        if cells.is_test(cell):
+            names += sorted(cells.free_names(cell.source))
+        place = next((places[name] for name in names if name in places), grade.grade_id)
+        # A comment is Markdown to formgrader, and may repeat what a student's exception said.
+        said[place] = harmless(_comment(grade))
+    return said
+
+
+def _comment(grade: CellGrade) -> str:
+    if grade.verdict == Verdict.MISSING and not grade.report:
+        return "No response." if grade.headline == "no answer" else grade.headline
+    diagnoses = (grade.report or {}).get("diagnoses", [])
+    if diagnoses:
+        return " ".join(f"{d['summary']} {d['hint']}" for d in diagnoses)
+    return f"{grade.verdict}: {grade.headline}"
+
+
+def _penalty(course: Path, student: str, score: float, seconds_late: float) -> float | None:
+    """What the course's late-submission plugin takes off, between nothing and the score."""
+    from nbgrader.preprocessors import AssignLatePenalties
+
+    preprocessor = AssignLatePenalties(config=course_config(course))
+    preprocessor.init_plugin()
+    penalty = preprocessor.plugin_inst.late_submission_penalty(student, score, seconds_late)
+    return None if penalty is None else float(min(max(penalty, 0.0), score))
+
+
+_OFFSET = re.compile(r"\s+(?=[+-]\d\d:?\d\d$)")
+
+
+def _timestamp(directory: Any, result: Graded) -> tuple[datetime.datetime | None, str]:
+    """When the submission was received, from ``timestamp.txt``; and what is wrong with it."""
+    folder = Path(
+        directory.format_path(directory.submitted_directory, result.student, result.assignment)
+    )
+    path = folder / "timestamp.txt"
+    if not path.is_file():
+        return None, ""
+    try:
+        if path.is_symlink() or folder.is_symlink():
+            raise ValueError("a link")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(100).strip()
+        with contextlib.suppress(ValueError):  # nbgrader takes +0200 for 200 seconds
+            return parse_utc(datetime.datetime.fromisoformat(_OFFSET.sub("", text))), ""
+        return parse_utc(text), ""
+    except Exception:  # dateutil trips in many ways
+        return None, "timestamp.txt is not a time; the submission counts as having none"
+
+
+def notebook_path(directory: Any, result: Graded) -> Path:
+    """Where formgrader looks for the graded notebook of a student."""
+    folder = directory.format_path(
+        directory.autograded_directory, result.student, result.assignment
+    )
+    return Path(folder) / f"{result.assignment}.ipynb"
+
+
+def write_notebook(directory: Any, result: Graded) -> None:
+    """Put the graded notebook where formgrader looks for it: whole, or not at all."""
+    target = notebook_path(directory, result)
+    folder = target.parent
+    if not result.notebook:
+        target.unlink(missing_ok=True)  # an older one would belong to an older submission
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(target, result.notebook)
+    timestamp, _ = _timestamp(directory, result)
+    if timestamp is None:  # nbgrader would stumble over what is not a time
+        (folder / "timestamp.txt").unlink(missing_ok=True)
+    else:
+        write_whole(folder / "timestamp.txt", f"{timestamp} UTC\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all, whenever the run is stopped."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,460 @@
+"""Grading one submission, in a worker of its own.
+
+The student's cells run in the worker. The graded cells run here, as the instructor wrote them; in
+them, the names that students define are handles on the worker, and all others are ours.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import re
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+import autograder
+from autograder import graded_seed
+from autograder.classroom import cells
+from autograder.classroom.secret import seed
+from autograder.classroom.submissions import (
+    Assignment,
+    Entry,
+    Role,
+    Submission,
+    new_cell,
+    worksheet,
+)
+from autograder.report import Report
+from autograder.sandbox.pool import CellResult, Pool, Worker
+from autograder.verdict import Failure, Verdict
+
+
+@dataclass(frozen=True)
+class CellGrade:
+    """What one graded cell earned.
+
+    Attributes:
+        grade_id: the cell's name in nbgrader.
+        exercise: what it graded; the grade_id where the cell has no report.
+        points: what it is worth.
+        score: the points earned; None when a person has to say, or when we failed.
+        verdict: PASS, or what went wrong; empty for an answer that a person grades.
+        headline: what went wrong, in one line.
+        report: the report as plain data; None when there is none.
+    """
+
+    grade_id: str
+    exercise: str
+    points: float
+    score: float | None
+    verdict: str = ""
+    headline: str = ""
+    report: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Graded:
+    """What became of a submission.
+
+    Attributes:
+        student: the student's id.
+        assignment: the assignment's name.
+        digest: SHA-256 of what was graded.
+        grades: one for each cell that carries points, in the order of the notebook.
+        repairs: what had to be put in order, as sentences.
+        problem: why it could not be read; empty when it could.
+        notebook: the notebook as graded, as JSON text; empty when there is none.
+        walls: the names of the walls that could not be raised.
+        seconds: how long it took.
+    """
+
+    student: str
+    assignment: str
+    digest: str
+    grades: tuple[CellGrade, ...]
+    repairs: tuple[str, ...] = ()
+    problem: str = ""
+    notebook: str = ""
+    walls: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def score(self) -> float:
+        """The points earned so far: what a person grades is not in it yet."""
+        return sum(g.score or 0.0 for g in self.grades)
+
+    @property
+    def points(self) -> float:
+        """What the assignment is worth."""
+        return sum(g.points for g in self.grades)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a grade is missing because we failed, not the student."""
+        return any(g.verdict == Verdict.INTERNAL for g in self.grades)
+
+    @property
+    def headline(self) -> str:
+        """What to tell first: the problem, or the first thing that went wrong."""
+        wrong = next((g for g in self.grades if g.verdict not in ("", Verdict.PASS)), None)
+        said = self.problem or (f"{wrong.exercise}: {wrong.headline}" if wrong else "")
+        return "".join(c if c.isprintable() else " " for c in said)  # a terminal obeys the others
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as plain data for JSON: what was decided, not how long it took."""
+        kept = [f.name for f in fields(self) if f.name not in ("notebook", "seconds")]
+        data = {name: getattr(self, name) for name in kept}
+        grades = [dict(vars(g)) for g in self.grades]
+        return {**data, "grades": grades, "score": self.score, "points": self.points}
+
+
+class Session:
+    """A worker that holds what a student's cells defined, and a fresh one when it was ended.
+
+    A cell that ended its worker is left out when the cells before are run again, so that it costs
+    only what depends on it.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._worker: Worker | None = None
+        self._done: list[tuple[str, str]] = []
+        self._broken: dict[str, Failure] = {}
+        self._left = pool.limits.total_seconds
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._worker is not None:
+            self._worker.close()
+
+    def run(self, source: str, name: str, defines: Sequence[str] = ()) -> CellResult:
+        """Run a cell of the student's, which should define some names."""
+        start = time.monotonic()
+        try:
+            result = self._alive().execute(source, name=name)
+        except Failure as failure:
+            self._broken.update(_undefined(defines, failure))
+            raise
+        finally:
+            self._left -= time.monotonic() - start
+        if result.failure is not None:
+            self._broken.update(_undefined(defines, result.failure))
+        if self._worker is not None and self._worker.alive:
+            self._done.append((source, name))
+        return result
+
+    def values(self, names: Sequence[str]) -> dict[str, Any]:
+        """What the names stand for: handles, plain data, or the Failure that left none."""
+        found: dict[str, Any] = {}
+        for name in names:
+            try:
+                found[name] = self._alive().value(name)
+            except Failure as failure:
+                if failure.verdict is Verdict.INTERNAL:
+                    raise
+                missing = failure.verdict is Verdict.MISSING
+                found[name] = self._broken.get(name, None if missing else failure)
+        return found
+
+    def spend(self, seconds: float) -> None:
+        """Count time that the student's functions took in graded cells."""
+        self._left -= seconds
+
+    def _alive(self) -> Worker:
+        until = time.monotonic() + self._left
+        while self._worker is None or not self._worker.alive:
+            if time.monotonic() >= until:
+                why = "the time for the whole notebook was used up before"
+                raise Failure(Verdict.TIMEOUT, why)
+            self._worker = self._pool.worker()
+            for source, name in self._done:
+                self._worker.execute(source, name=name)
+                if not self._worker.alive:  # it went well once, and not again: leave it out
+                    self._done.remove((source, name))
+                    break
+        return self._worker
+
+
+def _undefined(names: Sequence[str], failure: Failure) -> dict[str, Failure]:
+    """What is to be said of names whose cell failed."""
+    said = f"{failure.kinds[0]}: {failure.message}" if failure.kinds else failure.message
+    return {
+        name: Failure(failure.verdict, f"the cell that should define {name} failed: {said}")
+        for name in names
+    }
+
+
+def grade(assignment: Assignment, submission: Submission, pool: Pool, secret: bytes) -> Graded:
+    """Grade one submission.
+
+    Whatever the submission does, this returns; only what is our own fault raises.
+    """
+    start = time.monotonic()
+    if submission.problem:
+        return _unread(assignment, submission, pool)
+    sheet = worksheet(assignment, submission)
+    grades: dict[str, CellGrade] = {}
+    shown: list[NotebookNode] = []
+    early: list[tuple[NotebookNode, NotebookNode]] = []
+    with Session(pool) as session:
+        for index, entry in enumerate(sheet.entries):
+            cell = _shown(assignment, entry, index)
+            if entry.role in (Role.STUDENT, Role.LOCKED):
+                cell.outputs = [_safe(o) for o in _run(session, entry, cell.id).outputs]
+            elif entry.role is Role.TEST:
+                assert entry.origin is not None
+                result, cell.outputs = _test(assignment, submission, entry.origin, session, secret)
+                grades[result.grade_id] = result
+                if result.verdict in (Verdict.MISSING, Verdict.ERROR) and not result.score:
+                    early.append((entry.origin, cell))
+            elif entry.role is Role.WRITTEN:
+                result = _written(assignment, entry)
+                grades[result.grade_id] = result
+            shown.append(cell)
+        for origin, cell in early:  # perhaps the answer stands below the cell that grades it
+            result, outputs = _test(assignment, submission, origin, session, secret)
+            if result.score != 0:
+                grades[result.grade_id], cell.outputs = result, outputs
+                sheet.repairs.append(f"{result.grade_id} was above the answer; it ran at the end")
+    notebook = _notebook(assignment, shown)
+    return Graded(
+        student=submission.student,
+        assignment=assignment.name,
+        digest=submission.digest,
+        grades=tuple(grades[cells.grade_id(c)] for c in assignment.graded),
+        repairs=tuple(sheet.repairs),
+        notebook=json.dumps(notebook, ensure_ascii=False),
+        walls=tuple(pool.walls.missing),
+        seconds=time.monotonic() - start,
+    )
+
+
+def _unread(assignment: Assignment, submission: Submission, pool: Pool) -> Graded:
+    """The grades of a submission that cannot be read: nothing, for a person to look at.
+
+    Formgrader shows only what has a notebook: this one is the release, and says what happened.
+    """
+    why = submission.problem
+    shown = [new_cell(False, f"**This submission could not be graded: {harmless(why)}.**")]
+    shown[0].id = "problem"
+    shown += copy.deepcopy(list(assignment.release.cells))
+    grades = []
+    for cell in assignment.graded:
+        name = cells.grade_id(cell)
+        grades.append(CellGrade(name, name, cells.points(cell), 0.0, Verdict.MISSING.value, why))
+    return Graded(
+        student=submission.student,
+        assignment=assignment.name,
+        digest=submission.digest,
+        grades=tuple(grades),
+        problem=why,
+        notebook=nbformat.writes(_notebook(assignment, shown)),
+        walls=tuple(pool.walls.missing),
+    )
+
+
+def _run(session: Session, entry: Entry, name: str) -> CellResult:
+    try:
+        defines = cells.defined(entry.origin.source) if entry.origin is not None else ()
+        return session.run(entry.source, name, defines)
+    except Failure as failure:
+        if failure.verdict is Verdict.INTERNAL:
+            raise
+        output = {
+            "output_type": "error",
+            "ename": failure.verdict.value,
+            "evalue": failure.message,
+            "traceback": [f"{failure.verdict}: {failure.message}"],
+        }
+        return CellResult(failure.verdict, [output], failure, 0.0)
+
+
+def _test(
+    assignment: Assignment,
+    submission: Submission,
+    origin: NotebookNode,
+    session: Session,
+    secret: bytes,
+) -> tuple[CellGrade, list[NotebookNode]]:
+    """Run a graded cell, here, with handles for the student's names."""
+    name, points = cells.grade_id(origin), cells.points(origin)
+    start = time.monotonic()
+    token = graded_seed.set(seed(secret, assignment.name, submission.student, name))
+    try:
+        used = cells.free_names(origin.source)
+        value = cells.evaluate(
+            origin.source, session.values([n for n in assignment.names if n in used])
+        )
+    except Failure as failure:
+        return _failed(name, points, failure.verdict, failure.message)
+    except AssertionError as error:
+        return _failed(name, points, Verdict.WRONG, str(error) or "an assertion does not hold")
+    except Exception as error:
+        verdict = Verdict.INTERNAL if _is_ours(error) else Verdict.ERROR
+        return _failed(name, points, verdict, f"{type(error).__name__}: {error}")
+    finally:
+        graded_seed.reset(token)
+        session.spend(time.monotonic() - start)
+    if isinstance(value, Report):
+        return _reported(name, points, value)
+    score = points
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        score = float(min(max(value, 0.0), points)) if value == value else 0.0
+    verdict = Verdict.PASS if score == points else Verdict.WRONG
+    shown = _result({"text/plain": repr(score)})
+    return CellGrade(name, name, points, score, verdict), [shown]
+
+
+def _result(data: dict[str, str]) -> NotebookNode:
+    """What a graded cell shows; made without nbformat's validation, like `new_cell`."""
+    return NotebookNode(
+        output_type="execute_result",
+        data=NotebookNode(data),
+        metadata=NotebookNode(),
+        execution_count=None,
+    )
+
+
+_PACKAGE = Path(autograder.__file__).parent
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether an exception in a graded cell came from this package, beneath the cell."""
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    beneath = [Path(f) for f in itertools.dropwhile(lambda f: not f.startswith("<graded"), files)]
+    remote = _PACKAGE / "sandbox"  # refuses what a graded cell should not have handed over
+    return any(_PACKAGE in f.parents and remote not in f.parents for f in beneath)
+
+
+def _reported(name: str, points: float, report: Report) -> tuple[CellGrade, list[NotebookNode]]:
+    if report.verdict is Verdict.INTERNAL:
+        return _failed(name, points, Verdict.INTERNAL, report.headline)
+    score = float(min(max(report.earned, 0.0), points))
+    shown = _result({"text/html": report.to_html(), "text/plain": repr(score)})
+    return (
+        CellGrade(
+            name,
+            report.exercise,
+            points,
+            score,
+            report.verdict.value,
+            report.headline,
+            report.to_dict(),
+        ),
+        [shown],
+    )
+
+
+def _failed(
+    name: str, points: float, verdict: Verdict, message: str
+) -> tuple[CellGrade, list[NotebookNode]]:
+    shown = nbformat.v4.new_output(
+        "error", ename=verdict.value, evalue=message, traceback=[f"{verdict}: {message}"]
+    )
+    score = None if verdict is Verdict.INTERNAL else 0.0
+    return CellGrade(name, name, points, score, verdict.value, message), [shown]
+
+
+def _written(assignment: Assignment, entry: Entry) -> CellGrade:
+    """An answer that a person grades; one that was not touched is 0, as nbgrader has it."""
+    origin = entry.origin
+    assert origin is not None
+    released = assignment.release.cells[assignment.source.cells.index(origin)]
+    empty = entry.source.strip() in ("", released.source.strip())
+    return CellGrade(
+        cells.grade_id(origin),
+        cells.grade_id(origin),
+        cells.points(origin),
+        0.0 if empty else None,
+        Verdict.MISSING.value if empty else "",
+        "no answer" if empty else "",
+    )
+
+
+# --- the notebook as graded ------------------------------------------------------------------
+
+
+def _shown(assignment: Assignment, entry: Entry, index: int) -> NotebookNode:
+    """The cell that formgrader shows: our metadata, the student's words without their markup.
+
+    Of a graded cell the released version is shown, because feedback must not hold hidden tests.
+    """
+    origin = entry.origin
+    code = entry.role in (Role.STUDENT, Role.LOCKED, Role.TEST) or (
+        origin is not None and origin.cell_type == "code"
+    )
+    source = entry.source if code or entry.role is Role.LOCKED else harmless(entry.source)
+    if entry.role is Role.TEXT and origin is not None:
+        source = _MARK_SCHEME.sub("", entry.source)
+    cell = new_cell(code, source)
+    cell.id = f"cell-{index}"
+    if origin is not None:
+        released = assignment.release.cells[assignment.source.cells.index(origin)]
+        cell.metadata = nbformat.from_dict(dict(released.metadata))
+        cell.id = released.id
+        if entry.role is Role.TEST:
+            cell.source = released.source
+    return cell
+
+
+# The lines around what only the person who grades needs; Markdown takes them for headings.
+_MARK_SCHEME = re.compile(r"^### (?:BEGIN|END) MARK SCHEME *\n?", re.MULTILINE)
+
+# What a browser or MathJax might obey in Markdown: tags, autolinks and character references;
+# links to anything but pages, and pictures from elsewhere; MathJax's ways to HTML.
+_OBEYED = (
+    (re.compile(r"<(?=[A-Za-z!/?])"), "< "),
+    (re.compile(r"&(?=[A-Za-z#])"), "& "),
+    (re.compile(r"!(?=\[)"), "! "),
+    (re.compile(r"\](?=\((?!\s*(?:https?://|mailto:|#)))"), "] "),
+    (re.compile(r"\](?=:(?!\s*(?:https?://|mailto:|#)))"), "] "),
+    (re.compile(r"\\(?=(?:href|url|style|class|cssId|data|require|unicode|csname)\b)"), "\\\\ "),
+)
+
+
+def harmless(text: str) -> str:
+    """A student's Markdown, whose markup a browser shows and does not obey.
+
+    Each sign that would begin something active is kept, and a space behind it takes its meaning.
+    """
+    for sign, apart in _OBEYED:
+        text = sign.sub(apart, text)
+    return text
+
+
+def _safe(output: dict[str, Any]) -> NotebookNode:
+    """A student's output as text and pixels only: nothing that a browser would run."""
+    kept = ("text/plain", "image/png", "image/jpeg")
+    if "data" in output:
+        output = {**output, "data": {k: v for k, v in output["data"].items() if k in kept}}
+        output["metadata"] = {}
+    return nbformat.from_dict(output)
+
+
+def _notebook(assignment: Assignment, shown: list[NotebookNode]) -> NotebookNode:
+    notebook = NotebookNode(
+        cells=shown,
+        metadata=nbformat.from_dict(dict(assignment.source.metadata)),
+        nbformat=4,
+        nbformat_minor=5,
+    )
+    seen: set[str] = set()
+    for index, cell in enumerate(notebook.cells):
+        while cell.id in seen:
+            cell.id = f"cell-{index}-{len(seen)}"
+        seen.add(cell.id)
+        if cell.cell_type == "code":
+            for output in cell.outputs:
+                if output.output_type == "execute_result":
+                    output.execution_count = None
+    return notebook

@@ -1,0 +1,185 @@
+"""A class graded side by side: judges' processes, each with its own pool of workers."""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from autograder.verdict import Verdict
+
+if TYPE_CHECKING:
+    from autograder.classroom.grading import Graded
+    from autograder.classroom.submissions import Assignment, Submission
+    from autograder.sandbox.pool import Limits, Pool
+
+# Judges are forked from a server that has imported what judging needs, which takes seconds.
+_METHOD = "spawn" if sys.platform == "win32" else "forkserver"
+
+# When all judges die so many times in a row, it is not for what they were given.
+_BARREN = 3
+
+
+def warm_up() -> None:
+    """Have the judges' imports begin, beside whatever this process does next."""
+    if _METHOD == "forkserver":
+        from multiprocessing import forkserver
+
+        multiprocessing.set_forkserver_preload(["autograder.classroom.grading"])
+        forkserver.ensure_running()
+
+
+def grade_class(
+    assignment: Assignment,
+    submissions: Sequence[Submission],
+    secret: bytes,
+    *,
+    jobs: int,
+    limits: Limits,
+    walls: bool = True,
+) -> Iterator[Graded]:
+    """Grade submissions side by side, and yield each as it is done.
+
+    A judge's process that dies takes no other grade with it: the submissions that were being
+    graded then, and those that failed through our own fault, are tried again, each in a process of
+    its own, and are then reported as INTERNAL.
+    """
+    waiting = deque(submissions)
+    suspects: deque[Submission] = deque()
+    setup = (assignment, secret, limits, walls)
+    barren = 0
+    while waiting and barren < _BARREN:
+        barren += 1
+        for graded in _pass(setup, waiting, suspects, jobs):
+            barren = 0
+            yield graded
+    for submission in (*suspects, *waiting):
+        failed: deque[Submission] = deque()
+        yield from _pass(setup, deque([submission]), failed, 1, last=True)
+        for again in failed:
+            yield lost(assignment, again, "the grader itself died while grading this")
+
+
+def _pass(
+    setup: tuple[Assignment, bytes, Limits, bool],
+    waiting: deque[Submission],
+    suspects: deque[Submission],
+    jobs: int,
+    *,
+    last: bool = False,
+) -> Iterator[Graded]:
+    """Grade what waits until a process dies; what it may have died of goes to the suspects."""
+    jobs = max(1, min(jobs, len(waiting)))
+    executor = ProcessPoolExecutor(
+        max_workers=jobs,
+        mp_context=multiprocessing.get_context(_METHOD),
+        initializer=_start,
+        initargs=setup,
+    )
+    running: dict[Future[Graded], Submission] = {}
+    alive = True
+    try:
+        while running or (waiting and alive):
+            # One more than there are processes, so that none has to wait for us.
+            while alive and waiting and len(running) <= jobs:
+                try:
+                    future = executor.submit(_grade, waiting[0])
+                except BrokenProcessPool:
+                    alive = False
+                else:
+                    running[future] = waiting.popleft()
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                submission = running.pop(future)
+                try:
+                    graded = future.result()
+                except BrokenProcessPool:
+                    alive = False
+                    suspects.append(submission)
+                    continue
+                if graded.blocked and not last:
+                    suspects.append(submission)
+                else:
+                    yield graded
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass
+class Judge:
+    """What a judge's process holds: the assignment, the secret, and a pool of workers."""
+
+    assignment: Assignment
+    secret: bytes
+    pool: Pool
+
+
+_judge: Judge | None = None
+
+
+def _start(assignment: Assignment, secret: bytes, limits: Limits, walls: bool) -> None:
+    """Begin a judge's process: its pool lives as long as it does, and it no longer than we do."""
+    from autograder.sandbox.pool import Pool
+
+    global _judge
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _judge = Judge(assignment, secret, Pool(limits=limits, walls=walls))
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that asked is gone, even if it was killed."""
+    if parent := multiprocessing.parent_process():
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _grade(submission: Submission) -> Graded:
+    assert _judge is not None
+    return judge_one(_judge, submission)
+
+
+def judge_one(judge: Judge, submission: Submission) -> Graded:
+    """Grade one submission; what goes wrong on our side is an INTERNAL result, not an exception."""
+    from autograder.classroom.grading import grade
+    from autograder.classroom.timing import OutOfTime, time_limit
+
+    # Workers keep to their limits; this one is for the judge itself.
+    seconds = 2 * judge.pool.limits.total_seconds + 60
+    try:
+        with time_limit(seconds):
+            return grade(judge.assignment, submission, judge.pool, judge.secret)
+    except OutOfTime:
+        return lost(judge.assignment, submission, f"grading took more than {seconds:.0f} s")
+    except Exception as error:  # ours, not the student's: it must not stop the class
+        return lost(judge.assignment, submission, f"{type(error).__name__}: {error}")
+
+
+def lost(assignment: Assignment, submission: Submission, why: str) -> Graded:
+    """What to say of a submission that could not be graded through our own fault: INTERNAL."""
+    from autograder.classroom import cells
+    from autograder.classroom.grading import CellGrade, Graded
+
+    return Graded(
+        student=submission.student,
+        assignment=assignment.name,
+        digest=submission.digest,
+        grades=tuple(
+            CellGrade(
+                cells.grade_id(c),
+                cells.grade_id(c),
+                cells.points(c),
+                None,
+                Verdict.INTERNAL.value,
+                why,
+            )
+            for c in assignment.graded
+        ),
+        problem=why,
+    )

@@ -1,0 +1,157 @@
+"""The ledger of an assignment: what was decided, when it was decided, and from what.
+
+One line of JSON per graded submission, appended and flushed as it happens. A run that is killed
+loses at most the line it was writing; the next run takes what is decided from here and grades the
+rest.
+Each line carries the hash of the one before, so that a line cannot be changed or taken out unseen.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import nbformat
+import numpy as np
+
+import autograder
+from autograder.classroom.grading import CellGrade, Graded
+from autograder.classroom.release import CourseError
+from autograder.classroom.submissions import Assignment, Submission
+from autograder.sandbox.pool import Limits
+
+BEGINNING = "0" * 64
+
+
+@functools.cache
+def engine(assignment: str) -> str:
+    """SHA-256 of the code that decides about an assignment: another engine may decide otherwise."""
+    digest = hashlib.sha256()
+    root = Path(autograder.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        if path.parent.name == "chapters" and path.stem not in ("__init__", assignment):
+            continue
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def circumstances(assignment: Assignment, secret: bytes, limits: Limits) -> dict[str, Any]:
+    """All that a grade depends on besides the submission itself."""
+    return {
+        "assignment": hashlib.sha256(nbformat.writes(assignment.source).encode()).hexdigest(),
+        "engine": engine(assignment.name),
+        "limits": asdict(limits),
+        "numpy": np.__version__,
+        "secret_id": hashlib.sha256(b"id of " + secret).hexdigest()[:16],
+    }
+
+
+class Ledger:
+    """The ledger file of an assignment, open for appending.
+
+    Attributes:
+        path: the file.
+        notes: what was odd about the file, as sentences.
+    """
+
+    def __init__(self, path: Path, around: Mapping[str, Any]) -> None:
+        self.path = path
+        self.notes: list[str] = []
+        self._around = dict(around)
+        # The last line of each student: an earlier one is of a notebook that is no longer there.
+        self._decided: dict[str, dict[str, Any]] = {}
+        self._last = BEGINNING
+        self._file: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            whole = self._read()
+            self._file = open(self.path, "ab")
+            if self._file.tell() > whole:
+                self._file.truncate(whole)  # the line that a killed run was writing
+        except OSError as error:
+            raise CourseError(f"{self.path} cannot be opened: {error.strerror}") from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def decided(self, submission: Submission) -> Graded | None:
+        """What was decided about this very submission under the same circumstances; or None."""
+        line = self._decided.get(submission.student)
+        if line is None or line["around"] != self._around:
+            return None
+        graded = line["graded"]
+        if (graded["digest"], graded["problem"]) != (submission.digest, submission.problem):
+            return None
+        known = {f.name for f in fields(Graded)}
+        data = {k: v for k, v in graded.items() if k in known}
+        data["grades"] = tuple(CellGrade(**g) for g in data["grades"])
+        data["repairs"], data["walls"] = tuple(data["repairs"]), tuple(data["walls"])
+        return Graded(**data)
+
+    def append(self, graded: Graded) -> None:
+        """Write down what was decided; what is INTERNAL is written too, but decides nothing.
+
+        Raises:
+            CourseError: the file cannot be written; what was decided before is in it.
+        """
+        assert self._file is not None
+        record = {"previous": self._last, "around": self._around, "graded": graded.to_dict()}
+        text = json.dumps(record, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        line = text.encode("utf-8", "replace") + b"\n"
+        try:
+            self._file.write(line)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise CourseError(
+                f"{self.path} cannot be written: {error.strerror}. What was graded before is kept; "
+                "make room and run the same command again."
+            ) from error
+        self._last = hashlib.sha256(line).hexdigest()
+
+    def _read(self) -> int:
+        """Read what is there, and return where the last whole line ends."""
+        if not self.path.exists():
+            return 0
+        data = self.path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            self.notes.append(f"the last line of {self.path.name} was cut off; it is graded again")
+        for number, line in enumerate(data[:whole].splitlines(keepends=True), start=1):
+            try:
+                record = json.loads(line)
+                previous, graded = record["previous"], record["graded"]
+                around = record["around"]
+                student = str(graded["student"])
+                blocked = any(g["verdict"] == "INTERNAL" for g in graded["grades"])
+            except (ValueError, KeyError, TypeError):
+                self.notes.append(f"line {number} of {self.path.name} is not a verdict; left out")
+                self._last = hashlib.sha256(line).hexdigest()
+                continue
+            if previous != self._last:
+                self.notes.append(
+                    f"line {number} of {self.path.name} does not follow the one before: a line was "
+                    "changed or taken out; nothing up to here is taken from it"
+                )
+                self._decided.clear()
+            self._decided.pop(student, None)
+            if not blocked:
+                self._decided[student] = {"graded": graded, "around": around}
+            self._last = hashlib.sha256(line).hexdigest()
+        return whole

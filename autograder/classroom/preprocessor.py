@@ -1,0 +1,95 @@
+"""The judge inside nbgrader: a preprocessor in place of `Execute`.
+
+With it in `nbgrader_config.py`, ``nbgrader autograde`` and formgrader's button grade with this
+engine: nbgrader reads, sanitizes, and saves as always, and what would have run the student's code
+in a kernel beside the tests asks the judge instead.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+from nbgrader.converters.base import NbGraderException
+from nbgrader.preprocessors import NbGraderPreprocessor
+from traitlets import Bool, Float
+
+from autograder.classroom.grading import grade
+from autograder.classroom.release import course_config
+from autograder.classroom.secret import course_secret
+from autograder.classroom.submissions import Assignment, Submission, parse
+from autograder.sandbox.pool import Limits, Pool
+
+
+class Judge(NbGraderPreprocessor):  # type: ignore[misc]
+    """Grade a submitted notebook outside of nbgrader's process, and show the reports in it."""
+
+    cell_seconds = Float(20.0, help="The time limit for one of the student's cells.").tag(
+        config=True
+    )
+    call_seconds = Float(5.0, help="The time limit for one call of a student's function.").tag(
+        config=True
+    )
+    without_walls = Bool(
+        False, help="Grade even where the walls around students' code cannot be raised."
+    ).tag(config=True)
+
+    def preprocess(
+        self, nb: NotebookNode, resources: dict[str, Any]
+    ) -> tuple[NotebookNode, dict[str, Any]]:
+        """Put the outputs of the judge into a notebook that nbgrader is grading.
+
+        Raises:
+            NbGraderException: a grade is missing through our own fault, or walls are.
+        """
+        about = resources["nbgrader"]
+        course = _course(Path(resources["metadata"]["path"]))
+        pool = _pool(Limits(cell_seconds=self.cell_seconds, call_seconds=self.call_seconds))
+        if pool.walls.missing and not self.without_walls:
+            raise NbGraderException(
+                f"on this machine these walls around students' code cannot be raised: "
+                f"{', '.join(pool.walls.missing)}. To grade all the same: "
+                "c.Judge.without_walls = True in nbgrader_config.py"
+            )
+        data = json.dumps(nb).encode()
+        submission = Submission(
+            about["student"],
+            Path(about["notebook"]),
+            tuple(parse(data)[0]),
+            hashlib.sha256(data).hexdigest(),
+        )
+        secret = course_secret(course_config(course).CourseDirectory.get("course_id", ""))
+        graded = grade(_assignment(course, about["assignment"]), submission, pool, secret)
+        for repair in graded.repairs:
+            self.log.warning("%s: %s", graded.student, repair)
+        if graded.blocked:
+            raise NbGraderException(f"{graded.student}: {graded.headline}")
+        nb.cells = nbformat.reads(graded.notebook, as_version=4).cells
+        return nb, resources
+
+
+def _course(folder: Path) -> Path:
+    """The course directory above ``autograded/<student>/<assignment>``."""
+    for place in (folder.resolve(), *folder.resolve().parents, Path.cwd()):
+        if (place / "nbgrader_config.py").is_file():
+            return place
+    raise NbGraderException(f"there is no nbgrader_config.py above {folder}")
+
+
+@cache
+def _assignment(course: Path, name: str) -> Assignment:
+    return Assignment.load(course, name)
+
+
+@cache
+def _pool(limits: Limits) -> Pool:
+    """The pool of this process, for all submissions that it grades."""
+    pool = Pool(limits=limits)
+    atexit.register(pool.close)
+    return pool

@@ -1,0 +1,168 @@
+"""From one source to students: a chapter's ``.py`` becomes nbgrader's source and the release.
+
+The source of an assignment is ``solutions/<slug>/<slug>.py``, a Python file with cells (jupytext's
+percent format) and nbgrader's metadata. nbgrader itself takes the solutions out.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+from nbformat import NotebookNode
+from traitlets.config import Config
+from traitlets.config.loader import PyFileConfigLoader
+
+CONFIG = "nbgrader_config.py"
+
+
+class CourseError(Exception):
+    """Something about the course directory keeps us from going on; the message says what to do."""
+
+
+def course_config(course: Path) -> Config:
+    """The nbgrader configuration of a course directory.
+
+    Raises:
+        CourseError: there is none.
+    """
+    if not (course / CONFIG).is_file():
+        raise CourseError(
+            f"{course} is not a course directory: it has no {CONFIG}. "
+            "Run the command at the root of the course, or name it with --course."
+        )
+    config = Config(PyFileConfigLoader(CONFIG, path=str(course)).load_config())
+    config.CourseDirectory.root = str(course.resolve())
+    return config
+
+
+def course_directory(course: Path) -> Any:
+    """nbgrader's view of a course directory."""
+    return _directory(course_config(course))
+
+
+def source_path(course: Path, assignment: str) -> Path:
+    """Where the instructor's source of an assignment is: the ``.py``, or nbgrader's notebook.
+
+    Raises:
+        CourseError: there is neither.
+    """
+    directory = course_directory(course)
+    folder = Path(directory.format_path(directory.source_directory, ".", assignment))
+    for suffix in (".py", ".ipynb"):
+        if (path := folder / f"{assignment}{suffix}").is_file():
+            return path
+    raise CourseError(
+        f"there is no assignment {assignment!r}: neither {assignment}.py nor {assignment}.ipynb "
+        f"is in {folder}"
+    )
+
+
+def read_source(path: Path) -> NotebookNode:
+    """The instructor's source as a notebook, with the same cell ids each time."""
+    if path.suffix == ".ipynb":
+        return nbformat.read(path, as_version=4)
+    notebook = jupytext.read(path, fmt="py:percent")
+    notebook.metadata.pop("jupytext", None)
+    for index, cell in enumerate(notebook.cells):
+        cell.metadata.pop("lines_to_next_cell", None)
+        cell["id"] = cell.metadata.get("nbgrader", {}).get("grade_id", f"cell-{index}")
+    notebook.nbformat_minor = 5
+    nbformat.validate(notebook)
+    return notebook
+
+
+def write_source(course: Path, assignment: str) -> Path:
+    """Write nbgrader's source notebook beside the ``.py``; a source without one is kept."""
+    path = source_path(course, assignment)
+    if path.suffix == ".ipynb":
+        return path
+    target = path.with_suffix(".ipynb")
+    text = nbformat.writes(read_source(path))
+    if not target.is_file() or target.read_text(encoding="utf-8") != text:
+        target.write_text(text, encoding="utf-8")
+    return target
+
+
+def generate(
+    course: Path, assignment: str, *, release: Path | None = None, db_url: str | None = None
+) -> Path:
+    """Release an assignment with nbgrader's own ``generate_assignment``.
+
+    Args:
+        course: the course directory.
+        assignment: the assignment's name.
+        release: write below this folder instead of the course's release directory.
+        db_url: register the assignment in this gradebook; in none by default.
+
+    Returns:
+        The released notebook.
+
+    Raises:
+        CourseError: nbgrader refused; the message is its own.
+    """
+    from nbgrader.converters import GenerateAssignment
+    from nbgrader.converters.base import NbGraderException
+
+    write_source(course, assignment)
+    config = course_config(course)
+    config.CourseDirectory.assignment_id = assignment
+    if release is not None:
+        config.CourseDirectory.release_directory = str(release.resolve())
+    with tempfile.TemporaryDirectory() as scratch:
+        config.CourseDirectory.db_url = db_url or f"sqlite:///{scratch}/gradebook.db"
+        directory = _directory(config)
+        converter = GenerateAssignment(coursedir=directory, config=config, log=_quiet())
+        converter.force = True
+        try:
+            converter.start()
+        except (NbGraderException, SystemExit, RuntimeError) as error:
+            raise CourseError(f"nbgrader could not release {assignment}: {error}") from error
+    folder = directory.format_path(directory.release_directory, ".", assignment)
+    return Path(folder) / f"{assignment}.ipynb"
+
+
+def students_version(course: Path, source: NotebookNode) -> NotebookNode:
+    """The source as students get it, cell by cell: solutions and hidden tests cleared."""
+    from nbgrader.preprocessors import (
+        ClearHiddenTests,
+        ClearMarkScheme,
+        ClearSolutions,
+        ComputeChecksums,
+        LockCells,
+    )
+
+    config = course_config(course)
+    notebook = copy.deepcopy(source)
+    resources: dict[str, Any] = {}
+    for step in (LockCells, ClearSolutions, ClearHiddenTests, ClearMarkScheme, ComputeChecksums):
+        notebook, resources = step(config=config).preprocess(notebook, resources)
+    return notebook
+
+
+def release_text(course: Path, assignment: str) -> str:
+    """What the released notebook would be, without releasing it."""
+    scratch = Path(tempfile.mkdtemp())
+    try:
+        return generate(course, assignment, release=scratch).read_text(encoding="utf-8")
+    finally:
+        shutil.rmtree(scratch)
+
+
+def _directory(config: Config) -> Any:
+    from nbgrader.coursedir import CourseDirectory
+
+    return CourseDirectory(config=config)
+
+
+def _quiet() -> logging.Logger:
+    """A logger for nbgrader that keeps routine messages to itself."""
+    logger = logging.getLogger("autograder.nbgrader")
+    logger.setLevel(logging.ERROR)
+    return logger

@@ -1,0 +1,218 @@
+"""Whole runs, as a person starts them: grade a class, check a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from autograder import graded_seed
+from autograder.chapters import SLUGS, chapter
+from autograder.classroom import cells, export
+from autograder.classroom.cluster import grade_on_cluster
+from autograder.classroom.gradebook import notebook_path, record, write_notebook
+from autograder.classroom.grading import Graded, Session
+from autograder.classroom.judges import grade_class
+from autograder.classroom.ledger import Ledger, circumstances
+from autograder.classroom.release import CourseError, course_config, course_directory
+from autograder.classroom.secret import course_secret
+from autograder.classroom.submissions import (
+    Assignment,
+    Role,
+    Submission,
+    find_submissions,
+    read_submission,
+    worksheet,
+)
+from autograder.judge import judge
+from autograder.report import number
+from autograder.sandbox.pool import Limits, Pool
+from autograder.verdict import Failure, Verdict
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a class is graded."""
+
+    jobs: int
+    cell_seconds: float
+    call_seconds: float
+    no_walls: bool
+    no_gradebook: bool
+    again: bool
+    scheduler: str
+
+
+def grade_assignment(console: Console, course: Path, name: str, options: Options) -> list[Graded]:
+    """Grade every submission of an assignment, write the results, and print a table.
+
+    Raises:
+        CourseError: there is nothing to grade, walls are missing, or the gradebook is locked.
+    """
+    assignment = Assignment.load(course, name)
+    directory = course_directory(course)
+    submitted = course / str(directory.submitted_directory)
+    submissions = find_submissions(submitted, name)
+    if not submissions:
+        raise CourseError(
+            f"there are no submissions of {name} in {submitted}. They belong in "
+            f"{submitted}/<student>/{name}/{name}.ipynb, where `nbgrader collect` puts them."
+        )
+    limits = Limits(cell_seconds=options.cell_seconds, call_seconds=options.call_seconds)
+    secret = course_secret(course_config(course).CourseDirectory.get("course_id", ""))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    ledger_path = course / "grades" / f"{name}.ledger.jsonl"
+    with (
+        Ledger(ledger_path, circumstances(assignment, secret, limits)) as ledger,
+        Progress(*columns, console=console, transient=True) as progress,
+    ):
+        graded = [] if options.again else _decided(ledger, directory, submissions)
+        task = progress.add_task(f"Grading {name}", total=len(submissions), completed=len(graded))
+        known = {g.student for g in graded}
+        waiting = [s for s in submissions if s.student not in known]
+        if waiting and not options.scheduler:
+            _look_at_walls(options)
+        results = (
+            grade_on_cluster(options.scheduler, assignment, waiting, secret, limits=limits)
+            if options.scheduler
+            else grade_class(assignment, waiting, secret, jobs=options.jobs, limits=limits)
+        )
+        for result in results:
+            if result.walls and not options.no_walls:
+                raise _without_walls(result.walls)
+            # The notebook first: a verdict in the ledger says that all of it is there.
+            write_notebook(directory, result)
+            ledger.append(result)
+            graded.append(result)
+            progress.advance(task)
+    graded.sort(key=lambda g: g.student)
+    if known:
+        console.print(
+            f"[green]✓[/] {len(known)} of {len(submissions)} had been graded before, with the same "
+            "result (--again grades them once more)"
+        )
+    title = next((chapter(s).title for s in SLUGS if s == name), name)
+    paths = export.write(course / "grades", title, graded)
+    console.print(_table(title, graded))
+    notes = [] if options.no_gradebook else record(course, assignment, graded)
+    for note in (*ledger.notes, *notes):
+        console.print(f"[yellow]![/] {escape(note)}")
+    blocked = [g.student for g in graded if g.blocked]
+    if blocked:
+        console.print(
+            f"[bold red]{len(blocked)} submissions could not be graded through our own fault[/] "
+            f"({escape(', '.join(blocked[:5]))}): their grades are left open. Run it again."
+        )
+    files = escape(", ".join(map(str, paths)))
+    console.print(f"[green]✓[/] {len(graded)} submissions; results in {files}")
+    if not options.no_gradebook:
+        console.print(
+            "[green]✓[/] scores and comments are in the gradebook; go on with formgrader, or with "
+            f"`nbgrader generate_feedback {name}`"
+        )
+    return graded
+
+
+def _decided(ledger: Ledger, directory: Any, submissions: Sequence[Submission]) -> list[Graded]:
+    """What need not be graded again: decided under the same circumstances, notebook and all."""
+    found = (ledger.decided(s) for s in submissions)
+    return [
+        g for g in found if g is not None and (g.problem or notebook_path(directory, g).is_file())
+    ]
+
+
+def _look_at_walls(options: Options) -> None:
+    """Refuse to grade a class where student code could reach out, unless it was asked for."""
+    with Pool(preload=("numpy",)) as pool:
+        missing = pool.walls.missing
+    if missing and not options.no_walls:
+        raise _without_walls(missing)
+
+
+def _without_walls(missing: Sequence[str]) -> CourseError:
+    return CourseError(
+        f"where the class is graded, these walls around students' code cannot be raised: "
+        f"{', '.join(missing)}. Grade on another machine, or, if you trust every student, "
+        "with --no-walls (the results will say so)."
+    )
+
+
+def _table(title: str, graded: list[Graded]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("student", no_wrap=True)
+    table.add_column("score", justify="right", no_wrap=True)
+    table.add_column("first diagnosis", overflow="fold")
+    for result in graded:
+        open_points = sum(g.points for g in result.grades if g.score is None)
+        waiting = f" (+{number(open_points)} open)" if open_points else ""
+        score = f"{number(result.score)} of {number(result.points)}{waiting}"
+        lines = [escape(result.headline)] if result.headline else []
+        if result.repairs:
+            more = f" (and {len(result.repairs) - 1} more)" if len(result.repairs) > 1 else ""
+            lines.append(f"[dim]repaired: {escape(result.repairs[0])}{more}[/]")
+        style = "red" if result.problem else "green" if not result.headline else ""
+        table.add_row(
+            escape(result.student), f"[{style}]{score}[/]" if style else score, "\n".join(lines)
+        )
+    return table
+
+
+def check_notebook(console: Console, course: Path, path: Path) -> bool:
+    """Print the reports that a student's notebook would show; returns whether all passed.
+
+    Raises:
+        CourseError: the notebook cannot be read, or belongs to no assignment.
+    """
+    submission = read_submission("", path)
+    if submission.problem:
+        raise CourseError(f"{path}: {submission.problem}")
+    assignment = _assignment_of(course, path)
+    sheet = worksheet(assignment, submission)
+    exercises = {e.name: e for e in chapter(assignment.name).exercises}
+    well = True
+    with Pool() as pool, Session(pool) as session:
+        for index, entry in enumerate(sheet.entries):
+            if entry.role in (Role.STUDENT, Role.LOCKED):
+                try:
+                    defines = cells.defined(entry.origin.source) if entry.origin else ()
+                    failure = session.run(entry.source, f"cell {index + 1}", defines).failure
+                except Failure as error:
+                    failure = error
+                if failure is not None and failure.kinds[:1] != ("NotImplementedError",):
+                    said = failure.kinds[0] if failure.kinds else failure.verdict
+                    console.print(
+                        f"[yellow]cell {index + 1} raised {said}:[/] {escape(failure.message)}"
+                    )
+            elif entry.role is Role.TEST:
+                names = sorted(cells.free_names(entry.source) & exercises.keys())
+                for name in names:
+                    answer = session.values([name])[name]
+                    token = graded_seed.set(0)
+                    report = judge(exercises[name], answer, hidden=False)
+                    graded_seed.reset(token)
+                    console.print(report)
+                    console.print()
+                    well = well and report.verdict is Verdict.PASS
+    return well
+
+
+def _assignment_of(course: Path, path: Path) -> Assignment:
+    """The assignment that a notebook belongs to: by its name, else by its folder's."""
+    for name in (path.stem, path.resolve().parent.name):
+        if name in SLUGS:
+            return Assignment.load(course, name)
+    raise CourseError(
+        f"{path.name} belongs to no chapter: keep the name that it was handed out with "
+        f"({', '.join(s + '.ipynb' for s in SLUGS)})"
+    )

@@ -1,0 +1,415 @@
+"""Reading what students hand in, and finding the instructor's cells in it again.
+
+A submission is data from a stranger: whatever it holds, reading it ends in cells or in a sentence
+that says why not. Editors lose metadata, students delete, copy and move cells; each cell of the
+instructor's is looked for by its `grade_id`, then by its cell id, then by what it says. What had to
+be repaired is written down.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from autograder.classroom import cells
+from autograder.classroom.release import read_source, source_path, students_version
+
+MAX_BYTES = 30_000_000
+"""A notebook with many large figures has a few megabytes; more than this is not homework."""
+
+MAX_CELLS = 2_000
+"""A course notebook has dozens of cells."""
+
+MAX_ANSWER = 100_000
+"""Characters of a cell in which an answer without its metadata is looked for."""
+
+ALIKE = 0.75
+"""How much a cell without its metadata must say the same (`_alike`) to be taken for ours."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What the instructor wrote.
+
+    Attributes:
+        name: the assignment's name.
+        source: the instructor's notebook, with solutions and hidden tests.
+        release: the notebook as students get it, cell by cell the same.
+        names: the names that students define; all others in a graded cell are the instructor's.
+    """
+
+    name: str
+    source: NotebookNode
+    release: NotebookNode
+    names: tuple[str, ...]
+
+    @classmethod
+    def load(cls, course: Path, name: str) -> Assignment:
+        """Read an assignment of a course.
+
+        Raises:
+            CourseError: there is none of that name.
+        """
+        source = read_source(source_path(course, name))
+        release = students_version(course, source)
+        return cls(name, source, release, cells.student_names(source))
+
+    @property
+    def graded(self) -> list[NotebookNode]:
+        """The cells that carry points: tests, and answers that a person grades."""
+        return [c for c in self.source.cells if cells.is_test(c) or cells.is_written(c)]
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What one student handed in.
+
+    Attributes:
+        student: the student's id: the folder's name.
+        path: the notebook.
+        cells: its cells, as nbformat 4 has them; empty when it cannot be read.
+        digest: SHA-256 of the file, in hex; empty when there is no file.
+        problem: why it cannot be read, as a sentence; empty when it can.
+        notes: what was odd about the file, but could be dealt with.
+    """
+
+    student: str
+    path: Path
+    cells: tuple[NotebookNode, ...] = ()
+    digest: str = ""
+    problem: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def find_submissions(submitted: Path, assignment: str) -> list[Submission]:
+    """Every student's submission of an assignment: ``submitted/<student>/<assignment>/``.
+
+    A student's folder without the notebook gives a submission with a `problem`. So does a folder
+    that is a link: what it leads to may be the work of someone else.
+    """
+    if not submitted.is_dir():
+        return []
+    found = []
+    for folder in sorted(p for p in submitted.iterdir() if (p / assignment).is_dir()):
+        student, path = _text(folder.name), folder / assignment / f"{assignment}.ipynb"
+        if student != folder.name:
+            problem = "the name of the student's folder is not UTF-8: rename it"
+            found.append(Submission(student, path, problem=problem))
+        elif folder.is_symlink() or path.parent.is_symlink():
+            problem = "the student's folder is a link, not a folder"
+            found.append(Submission(student, path, problem=problem))
+        else:
+            found.append(read_submission(student, path))
+    return found
+
+
+def _text(name: str) -> str:
+    """A file's name as text that can be written anywhere."""
+    return name.encode("utf-8", "replace").decode("utf-8")
+
+
+def read_submission(student: str, path: Path) -> Submission:
+    """Read a notebook from a stranger; never raises for what is in it."""
+    try:
+        if path.is_symlink():
+            return Submission(student, path, problem="the notebook is a link, not a file")
+        if not path.is_file():
+            what = "is not a file" if path.exists() else "is not there"
+            others = sorted(_text(p.name) for p in path.parent.glob("*.ipynb") if p != path)
+            there = f"; there is {', '.join(others[:3])}" if others else ""
+            return Submission(student, path, problem=f"{path.name} {what}{there}")
+        if path.stat().st_size > MAX_BYTES:
+            size = path.stat().st_size // 1_000_000
+            return Submission(student, path, problem=f"the notebook is too large ({size} MB)")
+        data = path.read_bytes()
+    except OSError as error:
+        return Submission(student, path, problem=f"the file cannot be read: {error.strerror}")
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        found, notes = parse(data)
+    except Unreadable as error:
+        return Submission(student, path, digest=digest, problem=str(error))
+    return Submission(student, path, tuple(found), digest, notes=tuple(notes))
+
+
+class Unreadable(Exception):
+    """A notebook that cannot be read; the message says why."""
+
+
+def parse(data: bytes) -> tuple[list[NotebookNode], list[str]]:
+    """The cells of a notebook file, and what was odd about it.
+
+    Raises:
+        Unreadable: there is no notebook in it.
+    """
+    notes: list[str] = []
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode(
+            "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "cp1252", "replace"
+        )
+        notes.append("the file is not UTF-8; it was read all the same")
+    if not text.strip():
+        raise Unreadable("the file is empty")
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"the file is not a notebook: {_first_line(error)}") from None
+    if not isinstance(content, dict):
+        raise Unreadable("the file is JSON, but not a notebook")
+    if "worksheets" in content and "cells" not in content:  # nbformat 3
+        try:
+            content = nbformat.convert(nbformat.from_dict(content), 4)
+        except Exception as error:  # whatever an old format's converter trips over
+            raise Unreadable(
+                f"an old notebook that cannot be converted: {_first_line(error)}"
+            ) from None
+        notes.append("the notebook had an old format; it was converted")
+    raw = content.get("cells")
+    if not isinstance(raw, list):
+        raise Unreadable("the file is JSON, but has no list of cells")
+    if len(raw) > MAX_CELLS:
+        raise Unreadable(f"the notebook has {len(raw)} cells")
+    found = [cell for cell in map(_cell, raw) if cell is not None]
+    if len(found) < len(raw):
+        notes.append(f"{len(raw) - len(found)} of {len(raw)} cells were no cells; left out")
+    return found, notes
+
+
+def _cell(raw: Any) -> NotebookNode | None:
+    """A clean cell of what a file holds; outputs are dropped, odd fields are left out."""
+    if not isinstance(raw, dict):
+        return None
+    source = raw.get("source", "")
+    if isinstance(source, list):
+        source = "".join(s for s in source if isinstance(s, str))
+    if not isinstance(source, str):
+        return None
+    cell = new_cell(raw.get("cell_type") == "code", _text(source))  # lone surrogates are no text
+    info = raw.get("metadata")
+    nbgrader = info.get("nbgrader") if isinstance(info, dict) else None
+    if isinstance(nbgrader, dict) and isinstance(nbgrader.get("grade_id"), str):
+        cell.metadata["nbgrader"] = {"grade_id": nbgrader["grade_id"]}
+    cell["id"] = raw["id"] if isinstance(raw.get("id"), str) else ""
+    return cell
+
+
+def new_cell(code: bool, source: str) -> NotebookNode:
+    """A cell, without the validation that takes nbformat most of its time."""
+    cell = NotebookNode(
+        cell_type="code" if code else "markdown", id="", metadata=NotebookNode(), source=source
+    )
+    if code:
+        cell.update(execution_count=None, outputs=[])
+    return cell
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
+# --- matching --------------------------------------------------------------------------------
+
+
+class Role(Enum):
+    """What a cell of a worksheet is."""
+
+    STUDENT = "the student's code"
+    LOCKED = "the instructor's code"
+    TEST = "a graded cell"
+    WRITTEN = "an answer that a person grades"
+    TEXT = "text"
+
+
+@dataclass
+class Entry:
+    """A cell of the notebook as it is graded.
+
+    Attributes:
+        role: what it is.
+        source: what runs, or is shown; for locked and graded cells, the instructor's.
+        origin: the instructor's cell that it stands for, or None.
+    """
+
+    role: Role
+    source: str
+    origin: NotebookNode | None = None
+
+
+@dataclass
+class Worksheet:
+    """A submission put in order: the student's cells, with the instructor's in their places."""
+
+    entries: list[Entry] = field(default_factory=list)
+    repairs: list[str] = field(default_factory=list)
+
+
+def worksheet(assignment: Assignment, submission: Submission) -> Worksheet:
+    """Put a submission in order.
+
+    The student's cells stay in the student's order. Locked and graded cells are the instructor's
+    own, whatever the submission says in them; those that are missing are put back.
+    """
+    sheet = Worksheet(repairs=list(submission.notes))
+    place = match(assignment, submission.cells, sheet.repairs)
+    ours = {index: origin for origin, index in enumerate(place) if index is not None}
+    missing = [i for i, index in enumerate(place) if index is None]
+    for index, cell in enumerate(submission.cells):
+        origin = assignment.source.cells[ours[index]] if index in ours else None
+        entry = _entry(cell, origin)
+        sheet.entries.append(entry)
+        if origin is not None and _is_locked(origin):
+            released = assignment.release.cells[ours[index]].source
+            if cell.source.strip() != released.strip():
+                name = cells.grade_id(origin)
+                sheet.repairs.append(f"{name} had been edited; the instructor's version was used")
+    for i in missing:
+        _put_back(sheet, assignment.source, i)
+    return sheet
+
+
+def match(
+    assignment: Assignment, submitted: Sequence[NotebookNode], repairs: list[str]
+) -> list[int | None]:
+    """For each cell of the instructor's, the index of the student's cell that stands for it.
+
+    None where there is none, and for cells without a `grade_id`, which need no place.
+    """
+    source, release = assignment.source.cells, assignment.release.cells
+    place: list[int | None] = [None] * len(source)
+    free = dict(enumerate(submitted))
+
+    def take(i: int, index: int) -> None:
+        place[i] = index
+        del free[index]
+
+    named = [i for i, cell in enumerate(source) if cells.grade_id(cell)]
+    for i in named:
+        name = cells.grade_id(source[i])
+        same = [k for k, cell in free.items() if cells.grade_id(cell) == name]
+        if len(same) == 1:
+            take(i, same[0])
+        elif same:
+            take(i, max(same, key=lambda k: (_alike(release[i], free[k]), -k)))
+            repairs.append(f"{name} is there {len(same)} times; one was graded")
+    found: dict[str, list[str]] = {"by their ids": [], "by what they say": [], "by their place": []}
+    for i in named:
+        if place[i] is None and source[i].get("id"):
+            same = [k for k, cell in free.items() if cell.id == source[i].id]
+            if same:
+                take(i, same[0])
+                found["by their ids"].append(cells.grade_id(source[i]))
+    for i in named:
+        if place[i] is None:
+            scores = {k: _alike(release[i], cell, source[i]) for k, cell in free.items()}
+            best = max(scores, key=lambda k: scores[k], default=-1)
+            if best >= 0 and scores[best] >= ALIKE:
+                take(i, best)
+                found["by what they say"].append(cells.grade_id(source[i]))
+            elif (behind := _behind(i, place, free, source)) is not None:
+                take(i, behind)
+                found["by their place"].append(cells.grade_id(source[i]))
+    for how, which in found.items():
+        if which:
+            few = ", ".join(which[:3]) + (", …" if len(which) > 3 else "")
+            repairs.append(f"cells without their metadata were found {how}: {few} ({len(which)})")
+    return place
+
+
+def _alike(
+    release: NotebookNode, cell: NotebookNode, solution: NotebookNode | None = None
+) -> float:
+    """How much a student's cell looks like one of ours, from 0 to 1."""
+    if cell.cell_type != release.cell_type:
+        return 0.0
+    if solution is not None and release.cell_type == "code" and cells.is_solution(solution):
+        defines = _defines(solution.source)
+        return 1.0 if defines and defines <= _defines(cell.source) else 0.0
+    if not len(release.source) / 2 <= len(cell.source) <= 2 * len(release.source):
+        return 0.0
+    # Words, counted: it takes linear time, whatever a submission was made to look like.
+    ours, theirs = (Counter(re.findall(r"\w+", c.source)) for c in (release, cell))
+    return 2 * (ours & theirs).total() / max(1, ours.total() + theirs.total())
+
+
+@functools.lru_cache(maxsize=256)
+def _defines(code: str) -> frozenset[str]:
+    """The names that a cell defines; none when it is too long to be an answer."""
+    if len(code) > MAX_ANSWER:
+        return frozenset()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of strange escapes, for instance
+        return frozenset(cells.defined(code))
+
+
+def _behind(
+    i: int,
+    place: Sequence[int | None],
+    free: dict[int, NotebookNode],
+    source: Sequence[NotebookNode],
+) -> int | None:
+    """For a written answer, the student's free text cell right behind the question; or None."""
+    before = place[i - 1] if i else None
+    if not cells.is_written(source[i]) or before is None:
+        return None
+    cell = free.get(before + 1)
+    return before + 1 if cell is not None and cell.cell_type == source[i].cell_type else None
+
+
+def _entry(cell: NotebookNode, origin: NotebookNode | None) -> Entry:
+    if origin is None:
+        code = cell.cell_type == "code"
+        return Entry(Role.STUDENT if code else Role.TEXT, cell.source)
+    if cells.is_test(origin):
+        return Entry(Role.TEST, origin.source, origin)
+    if _is_locked(origin):
+        code = origin.cell_type == "code"
+        return Entry(Role.LOCKED if code else Role.TEXT, origin.source, origin)
+    if cells.is_written(origin):
+        return Entry(Role.WRITTEN, cell.source, origin)
+    return Entry(Role.STUDENT, cell.source, origin)
+
+
+def _is_locked(origin: NotebookNode) -> bool:
+    return bool(cells.metadata(origin).get("locked"))
+
+
+def _put_back(sheet: Worksheet, source: NotebookNode, i: int) -> None:
+    """Put one of the instructor's cells back that the submission does not have."""
+    origin = source.cells[i]
+    name = cells.grade_id(origin)
+    if not name:
+        return
+    if cells.is_test(origin):
+        # At the end, where everything that the student defined is there.
+        sheet.entries.append(Entry(Role.TEST, origin.source, origin))
+        sheet.repairs.append(f"the graded cell {name} was missing; it was put back")
+    elif cells.is_written(origin):
+        sheet.entries.append(Entry(Role.WRITTEN, "", origin))
+        sheet.repairs.append(f"the answer {name} is missing")
+    elif _is_locked(origin):
+        before = {cells.grade_id(c) for c in source.cells[:i]}
+        behind = [
+            k + 1
+            for k, e in enumerate(sheet.entries)
+            if e.origin is not None and cells.grade_id(e.origin) in before
+        ]
+        role = Role.LOCKED if origin.cell_type == "code" else Role.TEXT
+        sheet.entries.insert(max(behind, default=0), Entry(role, origin.source, origin))
+        if role is Role.LOCKED:
+            sheet.repairs.append(f"the instructor's cell {name} was missing; it was put back")
+    else:
+        sheet.repairs.append(f"the cell {name} is missing")

@@ -1,0 +1,194 @@
+"""How fast a class is graded: against stock nbgrader, against the floor, and as it grows.
+
+All ratios are of medians taken in one run, the two sides in turn, on the same honest submissions of
+the sample class, whose scores must agree.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from autograder.chapters import chapter
+from autograder.classroom.sample import DESERVED, write_sample_class
+from autograder.judge import judge
+
+SLUG = "feature_scaling"
+STOCK = """
+# Stock nbgrader's own way to grade.
+c.Autograde.autograde_preprocessors = [
+    "nbgrader.preprocessors.Execute",
+    "nbgrader.preprocessors.IgnorePattern",
+    "nbconvert.preprocessors.ClearMetadataPreprocessor",
+    "nbgrader.preprocessors.LimitOutput",
+    "nbgrader.preprocessors.SaveAutoGrades",
+    "nbgrader.preprocessors.AssignLatePenalties",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
+"""
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def measure(console: Console, *, rounds: int, large: int) -> dict[str, Any]:
+    """Measure, print a table, and return the figures."""
+    with tempfile.TemporaryDirectory() as scratch:
+        course = Path(scratch) / "class"
+        write_sample_class(Path(), course, [SLUG])
+        honest = keep_honest(course)
+        console.print(f"{len(honest)} honest submissions of {SLUG}, {cores()} cores")
+        ours, whole, single = [], [], []
+        for _ in range(rounds):
+            ours.append(run(course, [*autograder(), "grade", SLUG, "--again"]))
+            whole.append(run(course, [*nbgrader(), SLUG, "--force"], stock=True))
+            for student in honest[:2]:
+                command = [*nbgrader(), SLUG, "--force", f"--student={student}"]
+                single.append(run(course, command, stock=True))
+        scores_agree(course, honest)
+        growth = {size: graded_class(course, size) for size in (large // 10, large)}
+        rate = growth[large]["submissions_per_second"]
+        per_nbgrader = statistics.median(whole) / len(honest)
+        per_process = statistics.median(single)
+        floor = floor_seconds(honest)
+    figures = {
+        "honest_submissions": len(honest),
+        "rounds": rounds,
+        "ours_class_seconds": statistics.median(ours),
+        "nbgrader_class_seconds": statistics.median(whole),
+        "nbgrader_process_per_submission_seconds": per_process,
+        "ratio_same_class_whole_runs": statistics.median(whole) / statistics.median(ours),
+        "ratio_rate_large_class_to_nbgrader_one_process": rate * per_nbgrader,
+        "ratio_rate_large_class_to_nbgrader_process_per_submission": rate * per_process,
+        "floor_seconds_per_submission": floor,
+        "times_the_floor": cores() / rate / floor,
+        "growth": growth,
+    }
+    console.print(table(figures))
+    return figures
+
+
+def autograder() -> list[str]:
+    """The command line of our grader."""
+    return [sys.executable, "-m", "autograder"]
+
+
+def nbgrader() -> list[str]:
+    """The command line of stock nbgrader's."""
+    return [sys.executable, "-m", "nbgrader", "autograde"]
+
+
+def keep_honest(course: Path) -> list[str]:
+    """Take the submissions out that only one of the two graders can take; returns who is left."""
+    deserved = json.loads((course / DESERVED).read_text(encoding="utf-8"))[SLUG]
+    for student, sample in deserved.items():
+        if not sample["honest"]:
+            shutil.rmtree(course / "submitted" / student)
+    with open(course / "nbgrader_config.py", "a", encoding="utf-8") as config:
+        config.write(STOCK)
+    return [s for s, sample in deserved.items() if sample["honest"]]
+
+
+def run(course: Path, command: list[str], *, stock: bool = False) -> float:
+    """The seconds that a whole command takes in a course; a failure stops the benchmark."""
+    if stock:
+        shutil.rmtree(course / "autograded", ignore_errors=True)
+    start = time.perf_counter()
+    done = subprocess.run(command, cwd=course, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}\n{done.stderr}")
+    return time.perf_counter() - start
+
+
+def scores_agree(course: Path, honest: list[str]) -> None:
+    """Stop unless stock nbgrader, which ran last, and we gave every student the same."""
+    ours = json.loads((course / "grades" / f"{SLUG}.json").read_text(encoding="utf-8"))
+    mine = {s["student"]: s["score"] for s in ours["submissions"]}
+    with sqlite3.connect(course / "gradebook.db") as book:
+        theirs = dict(
+            book.execute(
+                "select a.student_id, sum(g.auto_score) from grade g"
+                " join submitted_notebook n on g.notebook_id = n.id"
+                " join submitted_assignment a on n.assignment_id = a.id group by a.student_id"
+            )
+        )
+    wrong = [s for s in honest if abs(mine[s] - (theirs[s] or 0.0)) > 1e-9]
+    if wrong:
+        raise SystemExit(f"the two graders disagree about {', '.join(wrong)}")
+
+
+def graded_class(course: Path, size: int) -> dict[str, float]:
+    """Grade the honest class, repeated to a size, in one run of the command."""
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / "class"
+        copy.mkdir()
+        for name in ("nbgrader_config.py", "solutions"):
+            source = course / name
+            (shutil.copytree if source.is_dir() else shutil.copyfile)(source, copy / name)
+        originals = sorted((course / "submitted").iterdir())
+        for k in range(size):
+            shutil.copytree(originals[k % len(originals)], copy / "submitted" / f"student-{k:05d}")
+        seconds = run(copy, [*autograder(), "grade", SLUG])
+        used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return {
+        "seconds": seconds,
+        "submissions_per_second": size / seconds,
+        "peak_megabytes_of_largest_process": used / 1024,
+    }
+
+
+def floor_seconds(honest: list[str]) -> float:
+    """CPU seconds per submission that no design can avoid: a fork, and the judging itself.
+
+    The judging here is that of the same answers in this very process: no border, no walls.
+    """
+    subject = chapter(SLUG)
+    answers = [
+        (e, answer)
+        for e in subject.exercises
+        for answer in (e.reference, *e.alternatives, *(m.implementation for m in e.mistakes))
+    ]
+    start = time.process_time()
+    for exercise, answer in answers:
+        judge(exercise, answer)
+    judged = (time.process_time() - start) / len(answers) * len(subject.exercises)
+    np.zeros(1)
+    forks = []
+    for _ in range(20):
+        begin = time.perf_counter()
+        if not (pid := os.fork()):
+            os._exit(0)
+        os.waitpid(pid, 0)
+        forks.append(time.perf_counter() - begin)
+    return judged + statistics.median(forks)
+
+
+def table(figures: dict[str, Any]) -> Table:
+    """The figures for a person."""
+    shown = Table(title="Grading", title_justify="left")
+    shown.add_column("what")
+    shown.add_column("figure", justify="right")
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            for size, row in value.items():
+                text = ", ".join(f"{k.replace('_', ' ')} {v:.1f}" for k, v in row.items())
+                shown.add_row(f"class of {size}", text)
+        else:
+            shown.add_row(name.replace("_", " "), f"{value:.4g}")
+    return shown

@@ -1,0 +1,62 @@
+"""A class graded by a Dask cluster, on loopback: the same results, whoever dies on the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import warnings
+from collections.abc import Iterator
+
+import pytest
+from classroom_helpers import LIMITS, SECRET
+
+from autograder.classroom.cluster import grade_on_cluster
+from autograder.classroom.grading import grade
+from autograder.classroom.release import CourseError
+from autograder.classroom.sample import as_answer
+
+distributed = pytest.importorskip("distributed", reason="Dask is not installed: no cluster to try")
+
+
+@pytest.fixture
+def cluster() -> Iterator[distributed.LocalCluster]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Dask's own, about ports and sockets
+        with distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            silence_logs=50,
+        ) as cluster:
+            yield cluster
+
+
+def test_a_cluster_gives_the_same_results_although_a_machine_dies(cluster, desk, pool, subject):
+    first = subject.exercises[0]
+    mistakes = [None, *(m for m in first.mistakes)]
+    submissions = []
+    for number in range(60):
+        mistake = mistakes[number % len(mistakes)]
+        code = as_answer(mistake.implementation, first.name) if mistake else None
+        notebook = desk.fill_in({first.name: code} if code else None)
+        submissions.append(desk.read(notebook, f"student-{number:02d}"))
+    wanted = {s.student: grade(desk.assignment, s, pool, SECRET).to_dict() for s in submissions}
+    found = {}
+    victim = next(iter(cluster.workers.values())).pid
+    results = grade_on_cluster(
+        cluster.scheduler_address, desk.assignment, submissions, SECRET, limits=LIMITS
+    )
+    for graded in results:
+        if not found:
+            os.kill(victim, signal.SIGKILL)
+        assert graded.student not in found, "graded twice"
+        found[graded.student] = graded.to_dict()
+    assert found == wanted
+
+
+def test_a_scheduler_that_is_not_there_is_said_plainly(desk):
+    results = grade_on_cluster("tcp://127.0.0.1:9", desk.assignment, [], SECRET, limits=LIMITS)
+    with pytest.raises(CourseError, match="no Dask scheduler"):
+        next(results)

@@ -1,0 +1,183 @@
+"""What becomes of a class when something breaks on the way: no grade lost, and none twice."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from classroom_helpers import SLUG
+from rich.console import Console
+
+from autograder.classroom import judges
+from autograder.classroom.runs import Options, grade_assignment
+from autograder.classroom.sample import as_answer
+
+KILLS = 50
+
+
+def grade(course: Path) -> None:
+    """Grade a course as `autograder grade` does, in a process that has imported everything."""
+    judges._METHOD = "fork"
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        options = Options(2, 20.0, 5.0, True, False, False, "")
+        grade_assignment(Console(file=nowhere), course, SLUG, options)
+
+
+@pytest.fixture
+def few(course: Path, hand_in, desk, subject) -> Path:
+    """A course with eight submissions, some of them wrong."""
+    for number, exercise in enumerate((*subject.exercises, None, None, None)):
+        answers = {}
+        if exercise is not None:
+            answers = {exercise.name: as_answer(exercise.mistakes[0].implementation, exercise.name)}
+        hand_in(f"student-{number}", desk.fill_in(answers))
+    return course
+
+
+def deserved(subject) -> dict[str, float]:
+    full = sum(e.points for e in subject.exercises)
+    lost = [e.points - e.mistakes[0].earns for e in subject.exercises]
+    return {f"student-{k}": full - (lost[k] if k < len(lost) else 0) for k in range(8)}
+
+
+def ledger(course: Path) -> list[dict]:
+    path = course / "grades" / f"{SLUG}.ledger.jsonl"
+    if not path.exists():
+        return []
+    whole = path.read_bytes().rpartition(b"\n")[0]
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def scores(course: Path) -> dict[str, float]:
+    with sqlite3.connect(course / "gradebook.db") as book:
+        rows = book.execute(
+            "select a.student_id, sum(g.auto_score) from grade g"
+            " join submitted_notebook n on g.notebook_id = n.id"
+            " join submitted_assignment a on n.assignment_id = a.id group by a.student_id"
+        )
+        return dict(rows)
+
+
+@pytest.fixture
+def warm():
+    """A context whose processes start with everything imported, so that kills hit the work."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["autograder.classroom.runs", "autograder.classroom.grading"])
+    return context
+
+
+def test_a_run_killed_at_any_moment_goes_on_where_it_stopped(few, tmp_path, warm, subject):
+    course = shutil.copytree(few, tmp_path / "killed")
+    untouched = few
+    start = time.monotonic()
+    warm_run = warm.Process(target=grade, args=(untouched,))
+    warm_run.start()
+    warm_run.join()
+    assert warm_run.exitcode == 0
+    length = time.monotonic() - start
+    wanted = (untouched / "grades" / f"{SLUG}.json").read_bytes()
+
+    moments = random.Random(0)
+    finished = 0
+    for _ in range(KILLS):
+        before = ledger(course)
+        run = warm.Process(target=grade, args=(course,))
+        run.start()
+        run.join(moments.uniform(0, length))
+        if run.exitcode is None:
+            os.kill(run.pid, signal.SIGKILL)
+            run.join()
+        else:
+            finished += 1
+            assert run.exitcode == 0
+            # What is finished is cleared away, so that later kills have something to hit.
+            shutil.rmtree(course / "grades")
+            (course / "gradebook.db").unlink()
+            continue
+        after = ledger(course)
+        assert after[: len(before)] == before, "a verdict was lost"
+        graded = [line["graded"]["student"] for line in after]
+        assert len(graded) == len(set(graded)), "a submission was graded twice"
+    run = warm.Process(target=grade, args=(course,))
+    run.start()
+    run.join()
+    assert run.exitcode == 0
+    assert finished < KILLS
+    assert (course / "grades" / f"{SLUG}.json").read_bytes() == wanted
+    assert scores(course) == scores(untouched) == deserved(subject)
+
+
+def test_a_killed_run_leaves_no_process_behind(few, warm):
+    course = few
+    before = {p.pid for p in psutil.process_iter()}
+    run = warm.Process(target=grade, args=(course,))
+    run.start()
+    while len(ledger(course)) < 2:
+        assert run.exitcode is None
+        time.sleep(0.02)
+    os.kill(run.pid, signal.SIGKILL)
+    run.join()
+    end = time.monotonic() + 15
+    left: list[psutil.Process] = []
+    while time.monotonic() < end:
+        left = [p for p in psutil.process_iter() if p.pid not in before and belongs(p, course)]
+        if not left:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"still running: {[p.cmdline() for p in left]}")
+
+
+def belongs(process: psutil.Process, course: Path) -> bool:
+    """Whether a process is one of a run: a judge, a warm parent, a worker."""
+    with contextlib.suppress(psutil.Error):
+        line = " ".join(process.cmdline())
+        return process.status() != psutil.STATUS_ZOMBIE and (
+            "sandbox" in line or str(course) in line
+        )
+    return False
+
+
+def is_warm_parent(process: psutil.Process) -> bool:
+    """Whether a process is what workers are forked from; a worker's own parent is one."""
+    with contextlib.suppress(psutil.Error):
+        parent = process.parent()
+        return (
+            "sandbox" in " ".join(process.cmdline())
+            and parent is not None
+            and "sandbox" not in " ".join(parent.cmdline())
+        )
+    return False
+
+
+def test_a_warm_parent_that_dies_costs_no_grade(few, warm, subject):
+    course = few
+    before = {p.pid for p in psutil.process_iter()}
+    run = warm.Process(target=grade, args=(course,))
+    run.start()
+    killed = 0
+    while run.exitcode is None and killed < 3:
+        for process in psutil.process_iter():
+            if process.pid not in before and is_warm_parent(process) and ledger(course):
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+                    killed += 1
+                    break
+        time.sleep(0.05)
+    run.join(60)
+    assert killed
+    assert run.exitcode == 0
+    again = warm.Process(target=grade, args=(course,))
+    again.start()
+    again.join(60)
+    assert again.exitcode == 0
+    assert scores(course) == deserved(subject)

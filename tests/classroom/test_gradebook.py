@@ -1,0 +1,617 @@
+"""What is in nbgrader's gradebook afterwards, and what becomes of it when something goes wrong."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from classroom_helpers import NOTEBOOK, SLUG, as_bytes, nbgrader
+from nbgrader.api import Gradebook
+
+from autograder.classroom import gradebook
+from autograder.classroom.gradebook import record, write_notebook
+from autograder.classroom.judges import lost
+from autograder.classroom.release import CourseError, course_directory
+from autograder.classroom.submissions import find_submissions
+
+PENALTY = """
+from nbgrader.plugins import BasePlugin
+
+class PerHour(BasePlugin):
+    def late_submission_penalty(self, student_id, score, total_seconds_late):
+        assert score >= 0
+        return total_seconds_late / 3600
+"""
+
+
+@pytest.fixture
+def grade_all(course, desk):
+    """Grade what was handed in, write it all down, and return what was odd."""
+
+    def run():
+        directory = course_directory(course)
+        graded = []
+        for submission in find_submissions(course / "submitted", SLUG):
+            from classroom_helpers import SECRET
+
+            from autograder.classroom.grading import grade
+
+            graded.append(grade(desk.assignment, submission, desk.pool, SECRET))
+            write_notebook(directory, graded[-1])
+        return record(course, desk.assignment, graded)
+
+    return run
+
+
+@pytest.fixture
+def book(course):
+    with Gradebook(f"sqlite:///{course}/gradebook.db", "batch-normalization") as opened:
+        yield Reader(opened)
+
+
+class Reader:
+    """What the gradebook says of a student, read anew each time."""
+
+    def __init__(self, opened):
+        self.book = opened
+
+    def notebook(self, student="eve"):
+        self.book.db.expire_all()
+        return self.book.find_submission_notebook(SLUG, SLUG, student)
+
+    def grades(self, student="eve"):
+        return {g.cell.name: g for g in self.notebook(student).grades}
+
+    def scores(self, student="eve"):
+        return {name: g.score for name, g in self.grades(student).items()}
+
+    def comments(self, student="eve"):
+        return {c.cell.name: c.auto_comment for c in self.notebook(student).comments}
+
+    def total(self, student="eve"):
+        """The score as nbgrader exports it."""
+        submission = self.submission(student)
+        return max(0, submission.score - submission.late_submission_penalty)
+
+    def submission(self, student="eve"):
+        self.book.db.expire_all()
+        return self.book.find_submission(SLUG, student)
+
+
+def content(course):
+    """Everything in the gradebook, without the ids that it gives its rows."""
+    with sqlite3.connect(course / "gradebook.db") as database:
+        return sorted(line for line in database.iterdump() if "INSERT" in line)
+
+
+def answer(desk, name, code):
+    return desk.fill_in({name: code})
+
+
+WRONG_DIVISOR = (
+    "def standardize(X):\n    constant = X.max(axis=0) == X.min(axis=0)\n"
+    "    return (X - X.mean(axis=0)) / np.where(constant, 1, X.std(axis=0, ddof=1))"
+)
+
+
+class TestScores:
+    def test_right_answers(self, hand_in, grade_all, book):
+        hand_in()
+        assert grade_all() == []
+        assert book.scores() == {
+            "test_min_max_scale": 7.0,
+            "test_mean_normalize": 6.0,
+            "test_standardize": 7.0,
+            "test_Scaler": 11.0,
+            "test_scale_splits": 7.0,
+            "leakage": 0.0,
+        }
+        assert book.submission().max_score == 42
+
+    def test_a_person_is_asked_only_for_what_a_person_has_to_say(
+        self, hand_in, grade_all, book, desk
+    ):
+        notebook = desk.fill_in()
+        notebook.cells[-1].source = "Because."
+        hand_in("eve", notebook)
+        hand_in("bob")
+        grade_all()
+        assert {n: g.needs_manual_grade for n, g in book.grades("eve").items()} == dict.fromkeys(
+            book.grades("eve"), False
+        ) | {"leakage": True}
+        assert not any(g.needs_manual_grade for g in book.grades("bob").values())
+
+    def test_the_diagnosis_stands_at_the_answer(self, hand_in, grade_all, book, desk, subject):
+        hand_in("eve", answer(desk, "standardize", WRONG_DIVISOR))
+        grade_all()
+        (known,) = [
+            m
+            for e in subject.exercises
+            if e.name == "standardize"
+            for m in e.mistakes
+            if m.name == "divides_by_n_minus_1"
+        ]
+        assert book.comments() == {
+            "min_max_scale": None,
+            "mean_normalize": None,
+            "standardize": f"{known.summary} {known.hint}",
+            "Scaler": None,
+            "scale_splits": None,
+            "leakage": "No response.",
+        }
+        assert book.scores()["test_standardize"] == known.earns
+
+    def test_without_a_diagnosis_the_first_thing_that_went_wrong(
+        self, hand_in, grade_all, book, desk
+    ):
+        hand_in("eve", answer(desk, "standardize", "def standardize(X):\n    return X.spam"))
+        hand_in("bob", answer(desk, "standardize", "def standardize(X)\n    return X"))
+        hand_in("ada", answer(desk, "standardize", "import time\ntime.sleep(9)"))
+        grade_all()
+        assert "AttributeError" in book.comments("eve")["standardize"]
+        assert "SyntaxError" in book.comments("bob")["standardize"]
+        assert "it took more than" in book.comments("ada")["standardize"]
+
+    def test_a_cell_without_a_report_has_its_comment_at_the_answer(self, course, desk):
+        from autograder.classroom.gradebook import _comments
+        from autograder.classroom.grading import CellGrade, Graded
+
+        grades = tuple(
+            CellGrade(f"test_{e.name}", f"test_{e.name}", e.points, 0.0, "WRONG", "no")
+            for e in desk.subject.exercises
+        )
+        graded = Graded("eve", SLUG, "0", (*grades, CellGrade("leakage", "leakage", 4, None)))
+        assert _comments(desk.assignment, graded) == {
+            e.name: "WRONG: no" for e in desk.subject.exercises
+        }
+
+    def test_a_comment_is_no_markup(self, hand_in, grade_all, book, desk):
+        """A32: formgrader and feedback render comments as Markdown, HTML and all."""
+        evil = "<img src=x onerror=alert(1)> [x](javascript:alert(1)) ![x](http://evil/x.png)"
+        hand_in(
+            "eve",
+            answer(desk, "standardize", f"def standardize(X):\n    raise ValueError({evil!r})"),
+        )
+        grade_all()
+        said = book.comments()["standardize"]
+        assert "ValueError" in said
+        assert not re.search(r"<[a-z]|\]\(java|!\[", said)
+
+
+class TestUnreadable:
+    def test_zeros_and_a_person_to_look_at_it(self, hand_in, grade_all, book, course):
+        hand_in("eve", b"{")
+        (course / "submitted" / "bob" / SLUG).mkdir(parents=True)
+        assert grade_all() == []
+        for student, why in (("eve", "not a notebook"), ("bob", "is not there")):
+            assert set(book.scores(student).values()) == {0.0}
+            assert all(g.needs_manual_grade for g in book.grades(student).values())
+            assert why in book.comments(student)["standardize"]
+            shown = nbformat.read(course / "autograded" / student / SLUG / NOTEBOOK, as_version=4)
+            nbformat.validate(shown)
+            assert why in shown.cells[0].source
+            assert not any("hidden=True" in c.source for c in shown.cells)
+
+    def test_our_own_failure_is_never_a_zero(self, hand_in, course, desk, book, grade_all):
+        hand_in()
+        grade_all()
+        (submission,) = find_submissions(course / "submitted", SLUG)
+        failed = lost(desk.assignment, submission, "out of paper")
+        assert failed.blocked
+        write_notebook(course_directory(course), failed)
+        record(course, desk.assignment, [failed])
+        for grade in book.grades().values():
+            assert grade.auto_score is None
+            assert grade.needs_manual_grade
+        assert not (course / "autograded" / "eve" / SLUG / NOTEBOOK).exists()
+
+    def test_an_error_of_ours_in_a_graded_cell_is_ours(self, desk, monkeypatch):
+        import autograder.judge
+
+        def broken(*args, **kwargs):
+            raise ZeroDivisionError("a bug in the judge")
+
+        monkeypatch.setattr(autograder.judge, "_diagnose", broken)
+        graded = desk.grade(desk.fill_in({"standardize": "def standardize(X):\n    return X"}))
+        assert graded.blocked
+        assert {g.score for g in graded.grades[:5]} == {None}
+
+
+class TestAgain:
+    def test_a_second_run_changes_nothing(self, hand_in, grade_all, course, desk):
+        hand_in("eve")
+        hand_in("bob", answer(desk, "standardize", WRONG_DIVISOR))
+        grade_all()
+        before, file = content(course), course / "autograded" / "bob" / SLUG / NOTEBOOK
+        text = file.read_bytes()
+        grade_all()
+        assert content(course) == before
+        assert file.read_bytes() == text
+
+    def test_manual_grades_are_kept_and_shown_again(self, hand_in, grade_all, book, desk):
+        hand_in("eve")
+        grade_all()
+        notebook = book.notebook()
+        (grade,) = [g for g in notebook.grades if g.cell.name == "leakage"]
+        grade.manual_score, grade.extra_credit = 3.0, 1.0
+        grade.needs_manual_grade = False
+        notebook.comments[0].manual_comment = "Well said."
+        book.book.db.commit()
+        hand_in("eve", answer(desk, "standardize", WRONG_DIVISOR))
+        grade_all()
+        grade = book.grades()["leakage"]
+        assert (grade.manual_score, grade.extra_credit, grade.score) == (3.0, 1.0, 4.0)
+        assert grade.needs_manual_grade, "the answer may be another one now"
+        assert book.notebook().comments[0].manual_comment == "Well said."
+        assert book.scores()["test_standardize"] == 3.0
+
+    def test_a_resubmission_keeps_no_old_score(self, hand_in, grade_all, book, desk):
+        """A9: nbgrader kept the scores of graded cells that a resubmission does not have."""
+        hand_in("eve")
+        grade_all()
+        empty = {"cells": []}
+        hand_in("eve", as_bytes(empty))
+        grade_all()
+        assert set(book.scores().values()) == {0.0}
+        hand_in("eve", b"")
+        grade_all()
+        assert set(book.scores().values()) == {0.0}
+        hand_in("eve")
+        grade_all()
+        assert book.scores()["test_Scaler"] == 11.0
+        assert not any(g.needs_manual_grade for g in book.grades().values())
+
+    def test_an_old_comment_goes_with_the_old_mistake(self, hand_in, grade_all, book, desk):
+        hand_in("eve", answer(desk, "standardize", WRONG_DIVISOR))
+        grade_all()
+        assert book.comments()["standardize"]
+        hand_in("eve")
+        grade_all()
+        assert book.comments()["standardize"] is None
+
+    def test_points_that_the_instructor_changed_are_taken_over(
+        self, hand_in, grade_all, course, book, desk
+    ):
+        hand_in()
+        grade_all()
+        source = course / "solutions" / SLUG / f"{SLUG}.py"
+        source.write_text(source.read_text().replace('"points": 4', '"points": 5'))
+        from autograder.classroom.submissions import Assignment
+
+        changed = Assignment.load(course, SLUG)
+        record(course, changed, [])
+        assert book.submission().max_score == 43
+
+    def test_cells_that_the_gradebook_does_not_know(self, hand_in, grade_all, course, book):
+        """New cells under old grades: nbgrader refuses, and so do we, with nothing written."""
+        hand_in()
+        grade_all()
+        before = content(course)
+        source = course / "solutions" / SLUG / f"{SLUG}.py"
+        source.write_text(source.read_text().replace('"test_Scaler"', '"tests_of_Scaler"'))
+        from autograder.classroom.submissions import Assignment
+
+        with pytest.raises(CourseError, match=r"gradebook"):
+            record(course, Assignment.load(course, SLUG), [])
+        assert content(course) == before
+
+
+class TestTime:
+    @pytest.fixture
+    def due(self, course, book):
+        assignment = book.book.find_assignment(SLUG)
+        assignment.duedate = datetime.datetime(2030, 1, 1, 12)
+        book.book.db.commit()
+        (course / "penalties.py").write_text(PENALTY)
+        with open(course / "nbgrader_config.py", "a") as config:
+            config.write(
+                f"\nimport sys\nsys.path.insert(0, {str(course)!r})\n"
+                "c.AssignLatePenalties.plugin_class = 'penalties.PerHour'\n"
+            )
+        yield
+        sys.modules.pop("penalties", None)
+
+    def stamp(self, folder, text):
+        data = text if isinstance(text, bytes) else text.encode()
+        (folder / "timestamp.txt").write_bytes(data)
+
+    def test_in_time(self, due, hand_in, grade_all, book):
+        self.stamp(hand_in(), "2030-01-01 11:59:59 UTC")
+        assert grade_all() == []
+        assert book.submission().timestamp == datetime.datetime(2030, 1, 1, 11, 59, 59)
+        assert not book.notebook().late_submission_penalty
+
+    def test_late(self, due, hand_in, grade_all, book):
+        self.stamp(hand_in(), "2030-01-01 16:30 +0200\n")
+        grade_all()
+        assert book.notebook().late_submission_penalty == 2.5
+        assert book.total() == 38 - 2.5
+
+    def test_later_than_the_points_reach(self, due, hand_in, grade_all, book):
+        self.stamp(hand_in(), "2040-01-01 00:00 UTC")
+        grade_all()
+        assert book.notebook().late_submission_penalty == 38
+        assert book.total() == 0
+
+    def test_the_penalty_counts_what_a_person_gave(self, due, hand_in, grade_all, book):
+        self.stamp(hand_in("eve", as_bytes({"cells": []})), "2030-01-01 13:00 UTC")
+        grade_all()
+        assert book.total() == 0
+        book.grades()["leakage"].manual_score = 4.0
+        book.book.db.commit()
+        grade_all()
+        assert book.total() == 3
+
+    def test_a_regrade_in_time_takes_the_penalty_away(self, due, hand_in, grade_all, book):
+        folder = hand_in()
+        self.stamp(folder, "2030-01-01 13:00 UTC")
+        grade_all()
+        assert book.total() == 37
+        self.stamp(folder, "2030-01-01 11:00 UTC")
+        grade_all()
+        assert book.total() == 38
+
+    def test_no_time_at_all_leaves_none(self, due, hand_in, grade_all, book, course):
+        folder = hand_in()
+        self.stamp(folder, "2030-01-01 13:00 UTC")
+        grade_all()
+        assert (course / "autograded" / "eve" / SLUG / "timestamp.txt").exists()
+        (folder / "timestamp.txt").unlink()
+        assert grade_all() == []
+        assert book.submission().timestamp is None
+        assert book.total() == 38
+        assert not (course / "autograded" / "eve" / SLUG / "timestamp.txt").exists()
+
+    @pytest.mark.parametrize(
+        "text",
+        ["yesterday", "", b"\xff\xfe\x00", "9" * 50, "2030-13-45", "0000-00-00", "1:2:3:4 am pm",
+         "x" * 10_000_000, "\0" * 40, "10000000000000000-1-1"],
+    )  # fmt: skip
+    def test_what_is_no_time(self, text, due, hand_in, grade_all, book, course):
+        self.stamp(hand_in(), text)
+        (note,) = grade_all()
+        assert note == "eve: timestamp.txt is not a time; the submission counts as having none"
+        assert book.submission().timestamp is None
+        assert not (course / "autograded" / "eve" / SLUG / "timestamp.txt").exists()
+
+    def test_a_link_is_not_followed(self, due, hand_in, grade_all, book, tmp_path):
+        """A27: a student may not point at the time of somebody else."""
+        folder = hand_in()
+        (tmp_path / "time").write_text("2029-01-01 00:00 UTC")
+        (folder / "timestamp.txt").symlink_to(tmp_path / "time")
+        (note,) = grade_all()
+        assert "is not a time" in note
+        assert book.submission().timestamp is None
+
+
+class TestTrouble:
+    @pytest.fixture(autouse=True)
+    def impatient(self, monkeypatch):
+        """SQLite waits for five seconds before it says that a database is locked."""
+        real = sqlite3.dbapi2.connect
+        monkeypatch.setattr(
+            sqlite3.dbapi2, "connect", lambda *args, **kwargs: real(*args, timeout=0.1, **kwargs)
+        )
+
+    def test_a_locked_gradebook(self, hand_in, grade_all, course, desk, caplog):
+        hand_in("eve")
+        grade_all()
+        before = content(course)
+        hand_in("eve", answer(desk, "standardize", WRONG_DIVISOR))
+        other = sqlite3.connect(course / "gradebook.db")
+        other.execute("begin exclusive")
+        try:
+            with pytest.raises(CourseError) as caught:
+                grade_all()
+        finally:
+            other.close()
+        assert "gradebook" in str(caught.value)
+        assert "run" in str(caught.value)
+        assert not caplog.records, "a sentence is enough"
+        assert content(course) == before
+        grade_all()
+        assert content(course) != before
+
+    def test_a_gradebook_that_somebody_else_writes(self, hand_in, grade_all, course, caplog):
+        hand_in("eve")
+        other = sqlite3.connect(course / "gradebook.db")
+        other.execute("begin immediate")
+        try:
+            with pytest.raises(CourseError, match="could not be written"):
+                grade_all()
+        finally:
+            other.close()
+        assert not caplog.records
+        assert not any("'eve'" in line for line in content(course))
+
+    def test_what_is_no_gradebook(self, hand_in, grade_all, course):
+        hand_in()
+        (course / "gradebook.db").write_bytes(b"not a database" * 1000)
+        with pytest.raises(CourseError, match="cannot be used"):
+            grade_all()
+
+    def test_a_run_that_is_stopped_writes_nothing(self, hand_in, grade_all, course, monkeypatch):
+        for student in ("ada", "bob", "eve"):
+            hand_in(student)
+        before, real = content(course), gradebook._record_one
+        calls = []
+
+        def interrupted(*args):
+            calls.append(args)
+            if len(calls) == 3:
+                raise KeyboardInterrupt
+            return real(*args)
+
+        monkeypatch.setattr(gradebook, "_record_one", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            grade_all()
+        assert content(course) == before
+
+    def test_a_run_that_is_killed_writes_nothing(self, hand_in, grade_all, course):
+        hand_in("ada")
+        grade_all()
+        before = content(course)
+        hand_in("ada", b"")
+        hand_in("bob")
+        code = f"""
+            import os, signal
+            from pathlib import Path
+            from autograder.classroom import gradebook, judges
+            from autograder.classroom.submissions import Assignment, find_submissions
+            course = Path({str(course)!r})
+            assignment = Assignment.load(course, {SLUG!r})
+            found = find_submissions(course / "submitted", {SLUG!r})
+            graded = [judges.lost(assignment, s, "x") for s in found]
+            real, calls = gradebook._record_one, []
+            def killed(course, book, *rest):
+                real(course, book, *rest)
+                book.db.flush()
+                calls.append(1)
+                if len(calls) == 2:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return []
+            gradebook._record_one = killed
+            gradebook.record(course, assignment, graded)
+        """
+        done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        assert content(course) == before
+
+    def test_no_room_for_the_notebook(self, hand_in, grade_all, course):
+        hand_in()
+        grade_all()
+        file = course / "autograded" / "eve" / SLUG / NOTEBOOK
+        file.chmod(0o444)  # as nbgrader itself leaves it
+        grade_all()
+        assert [p.name for p in file.parent.iterdir()] == [NOTEBOOK]
+        assert os.stat(file).st_mode & 0o777 == 0o644
+
+
+EVIL_TEXT = r"""
+I would use *the mean of the training rows*, since $a < b$ and `x<y`.
+
+<script>alert("text")</script> <img src=x onerror=alert(1)> <svg/onload=alert(1)>
+<iframe src="javascript:alert(1)"></iframe><a href="javascript:alert(1)">x</a>
+<div style="position:fixed">x</div> <!-- <script>alert(2)</script> -->
+[one](javascript:alert(1)) [two](JaVaScRiPt:alert(1)) [three](java&#115;cript:alert(1))
+[four](<javascript:alert(1)>) [five](
+javascript:alert(1)) [six](&#x6A;avascript&colon;alert(1)) [seven]( javascript:alert(1) "x")
+[eight](vbscript:x) [nine](data:text/html;base64,PHNjcmlwdD4=) <javascript:alert(1)>
+[ten][ref] ![eleven](https://evil.example/x.png) ![twelve][ref]
+
+[ref]: javascript:alert(1)
+[ref2]: <javascript:alert(1)>
+
+$\href{javascript:alert(1)}{x}$ $\style{position:fixed}{42 of 42}$ $$\require{html}\class{x}{y}$$
+
+<https://evil.example> <p/><script
+>alert(1)</script
+>
+"""
+
+NAMES = ("eve", "łucja żółć", "=1+1", "<i>bob", "o'hara", "late")
+
+
+@pytest.fixture(scope="module")
+def after(template, desk, tmp_path_factory):
+    import shutil
+
+    from classroom_helpers import SECRET
+
+    from autograder.classroom.grading import grade
+
+    course = tmp_path_factory.mktemp("after") / "course"
+    shutil.copytree(template, course)
+    code = (
+        "from IPython.display import HTML, display\n"
+        "class Rich:\n"
+        "    def _repr_html_(self): return '<script>alert(\"html\")</script>'\n"
+        "    def __repr__(self): return '<script>alert(\"repr\")</script>'\n"
+        "print('<script>alert(\"print\")</script>')\n"
+        "display(HTML('<script>alert(\"display\")</script>'), Rich())\n"
+        "raise ValueError('<script>alert(\"error\")</script>')"
+    )
+    evil = desk.fill_in(
+        {"standardize": "def standardize(X):\n    raise ValueError('<script>alert(1)')"},
+        above=code,
+    )
+    evil.cells[-1].source = EVIL_TEXT
+    evil.cells.insert(1, nbformat.v4.new_markdown_cell(EVIL_TEXT))
+    for name in NAMES:
+        folder = course / "submitted" / name / SLUG
+        folder.mkdir(parents=True)
+        (folder / NOTEBOOK).write_bytes(as_bytes(evil if name == "eve" else desk.fill_in()))
+    (course / "submitted" / "late" / SLUG / "timestamp.txt").write_text("not a time")
+    (course / "submitted" / "late" / SLUG / NOTEBOOK).write_bytes(b"{")
+    graded = [
+        grade(desk.assignment, s, desk.pool, SECRET)
+        for s in find_submissions(course / "submitted", SLUG)
+    ]
+    for result in graded:
+        write_notebook(course_directory(course), result)
+    record(course, desk.assignment, graded)
+    nbgrader("generate_feedback", SLUG, cwd=course)
+    return course
+
+
+class TestAfterwards:
+    """nbgrader's own tools go on with what was written."""
+
+    def feedback(self, course, student):
+        file = course / "feedback" / student / SLUG / f"{SLUG}.html"
+        return BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
+
+    def test_everybody_gets_feedback(self, after):
+        for name in NAMES:
+            assert self.feedback(after, name).find("title")
+
+    def test_it_holds_the_reports_and_no_hidden_tests(self, after):
+        page = self.feedback(after, "o'hara")
+        text = page.get_text(" ")
+        assert "11 of 11 points" in text
+        assert "A second" in text, "hidden probes were run, and are told"
+        assert "hidden=True" not in text
+        assert "BEGIN HIDDEN" not in text
+
+    def test_it_says_why_nothing_could_be_graded(self, after):
+        assert "could not be graded" in self.feedback(after, "late").get_text()
+
+    def test_no_script_of_a_students_is_in_it(self, after):
+        right, evil = (self.feedback(after, name) for name in ("o'hara", "eve"))
+        scripts = [len(page.find_all("script")) for page in (right, evil)]
+        assert scripts[0] == scripts[1]
+        assert not any("alert" in s.get_text() for s in evil.find_all("script"))
+        for tag in evil.find_all(True):
+            assert tag.name not in ("iframe", "object", "embed", "form", "base", "marquee")
+            for name, value in tag.attrs.items():
+                assert not name.startswith("on"), f"{name}={value}"
+                if name in ("href", "src", "action", "data"):
+                    plain = re.sub(r"[\s\0]", "", str(value)).lower()
+                    assert not plain.startswith(("javascript", "vbscript", "data:text"))
+                    assert name != "src" or "evil.example" not in plain
+        text = evil.get_text()
+        assert 'alert("print")' in text, "it is shown, and not obeyed"
+        assert not re.search(r"\\(href|style|require|class)\b", text), "MathJax obeys these"
+
+    def test_what_a_student_wrote_can_still_be_read(self, after):
+        text = self.feedback(after, "eve").get_text()
+        assert "the mean of the training rows" in text
+        assert "a < b" in text
+
+    def test_export(self, after):
+        nbgrader("export", cwd=after)
+        lines = (after / "grades.csv").read_text(encoding="utf-8").splitlines()
+        assert len(lines) == 1 + len(NAMES)
+
+    def test_nbgrader_finds_nothing_to_do(self, after):
+        """Our notebooks are what nbgrader would have made: it does not want to grade them again."""
+        assert "Skipping existing" in nbgrader("generate_feedback", SLUG, "--debug", cwd=after)

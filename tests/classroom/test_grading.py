@@ -1,0 +1,183 @@
+"""A class: nobody's notebook, and no death of a process, is at the cost of somebody else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+from classroom_helpers import LIMITS, SECRET, Desk
+
+from autograder.classroom.grading import harmless
+from autograder.classroom.judges import grade_class
+from autograder.verdict import Verdict
+
+
+def grade(desk: Desk, submissions, jobs=2, limits=LIMITS):
+    found = grade_class(desk.assignment, submissions, SECRET, jobs=jobs, limits=limits)
+    return {g.student: g for g in found}
+
+
+@pytest.fixture
+def students(desk):
+    return [desk.read(desk.fill_in(), f"student {n}") for n in range(4)]
+
+
+class Poison(str):
+    """A piece of a notebook that kills the judge's process that takes it; it stands for a bug."""
+
+    def __reduce__(self):
+        return _die, ()
+
+
+def _die():
+    import multiprocessing
+
+    if multiprocessing.parent_process() is not None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Raises(str):
+    """Another piece, on which the grader fails with an exception."""
+
+    def __reduce__(self):
+        return Raises, (str(self),)
+
+    def strip(self, *_):
+        raise ZeroDivisionError("a bug in the grader")
+
+
+def with_first_cell(submission, source):
+    import copy
+    from dataclasses import replace
+
+    found = copy.deepcopy(submission.cells)
+    found[0]["source"] = source
+    return replace(submission, cells=found)
+
+
+class TestClass:
+    def test_nobody(self, desk):
+        assert grade(desk, []) == {}
+
+    def test_the_result_does_not_depend_on_how_many_are_graded_at_once(self, desk, students):
+        alone = {s.student: desk.grade(desk.fill_in(), s.student) for s in students}
+        graded = grade(desk, students, jobs=3)
+        assert {n: g.to_dict() for n, g in graded.items()} == {
+            n: g.to_dict() for n, g in alone.items()
+        }
+        assert {n: g.notebook for n, g in graded.items()} == {
+            n: g.notebook for n, g in alone.items()
+        }
+
+    def test_our_own_failures_are_told_and_are_at_nobodys_cost(self, desk, students):
+        students[0] = with_first_cell(students[0], Poison("x"))
+        students[1] = with_first_cell(students[1], Raises("x"))
+        graded = grade(desk, students, jobs=1)
+        assert [graded[s.student].blocked for s in students] == [True, True, False, False]
+        assert {g.score for s in students[:2] for g in graded[s.student].grades} == {None}
+        assert "died" in graded["student 0"].problem
+        assert graded["student 1"].headline == "ZeroDivisionError: a bug in the grader"
+        assert {graded[s.student].score for s in students[2:]} == {desk.full}
+
+    def test_timeouts_in_every_exercise_are_bounded_together(self, desk):
+        loops = {
+            e.name: f"def {e.name}(*a, **k):\n    while True: pass" for e in desk.subject.exercises
+        }
+        loops["Scaler"] = "class Scaler:\n    def fit(self, X):\n        while True: pass"
+        start = time.monotonic()
+        graded = desk.grade(desk.fill_in(loops))
+        assert time.monotonic() - start < 2 * LIMITS.total_seconds
+        assert {g.verdict for g in graded.grades[:5]} == {Verdict.TIMEOUT}
+        assert graded.score == 0
+
+
+class TestShown:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Plain words, *emphasis*, **more**, `code`, and a list:\n\n1. one\n2. two",
+            "$a < b$, and $\\frac{1}{N}\\sum_i x_i$, & so on; 3 > 2 < 4; x <- y",
+            "A [page](https://example.org), a [mail](mailto:x@y.z), [here](#there).",
+            "```python\nif a < b:\n    x[0] = f(y)\n```",
+            "A | table\n--|--\n1 | 2",
+            "# A heading\n\n> a quotation\n\n---",
+        ],
+    )
+    def test_ordinary_text_is_left_as_it_is(self, text):
+        assert harmless(text) == text
+
+    def test_text_of_any_length_takes_linear_time(self):
+        start = time.monotonic()
+        for sign in ("<", "[", "](", "![", "\\href", "&#"):
+            harmless(sign * 500_000)
+        assert time.monotonic() - start < 5
+
+    def test_the_mark_scheme_has_no_markers(self, desk):
+        shown = desk.grade(desk.fill_in()).notebook
+        assert "1 point each" in shown
+        assert "MARK SCHEME" not in shown
+
+    def test_control_characters_do_not_reach_a_terminal(self, desk):
+        code = "def standardize(X):\n    raise ValueError('\\x1b[2J\\x1b]0;title\\x07\\r\\u202e')"
+        assert desk.grade(desk.fill_in({"standardize": code})).headline.isprintable()
+
+
+class TestPlainTests:
+    """Graded cells without a report: other courses have them."""
+
+    def outcome(self, desk, code, points=2.0):
+        import nbformat
+
+        from autograder.classroom.grading import Session, _test
+
+        info = {"grade": True, "grade_id": "t", "points": points, "solution": False}
+        cell = nbformat.v4.new_code_cell(code, metadata={"nbgrader": info})
+        submission = desk.read(desk.fill_in())
+        with Session(desk.pool) as session:
+            for each in submission.cells:
+                if each.cell_type == "code" and "check" not in each.source:
+                    session.run(each.source, "x")
+            grade, (output, *_) = _test(desk.assignment, submission, cell, session, SECRET)
+        return grade, output
+
+    def test_no_exception_is_full_points(self, desk):
+        grade, _ = self.outcome(desk, "assert callable(standardize)")
+        assert (grade.score, grade.verdict) == (2.0, Verdict.PASS)
+
+    def test_a_failing_assertion(self, desk):
+        grade, output = self.outcome(desk, "assert False, 'nope'")
+        assert (grade.score, grade.verdict, grade.headline) == (0.0, Verdict.WRONG, "nope")
+        assert output.output_type == "error"
+
+    @pytest.mark.parametrize(
+        ("value", "score"),
+        [
+            ("1.5", 1.5),
+            ("7", 2.0),
+            ("-1", 0.0),
+            ("float('nan')", 0.0),
+            ("float('inf')", 2.0),
+            ("-float('inf')", 0.0),
+            ("__import__('numpy').float64(1.5)", 1.5),
+            ("__import__('numpy').float64('nan')", 0.0),
+            ("2.0000000001", 2.0),
+        ],
+    )
+    def test_the_last_number_is_the_score(self, value, score, desk):
+        """A25: what nbgrader takes from a cell, without its traps."""
+        grade, output = self.outcome(desk, value)
+        assert grade.score == score
+        assert type(grade.score) is float
+        assert output["data"]["text/plain"] == repr(score)
+
+    def test_an_exercise_that_does_not_exist_is_our_mistake(self, desk):
+        grade, _ = self.outcome(
+            desk, "from autograder import check\ncheck('no_such_thing', standardize)"
+        )
+        assert (grade.score, grade.verdict) == (None, Verdict.INTERNAL)
+
+    def test_a_mistake_in_the_cell_itself_is_not_ours(self, desk):
+        grade, _ = self.outcome(desk, "1 / 0")
+        assert (grade.score, grade.verdict) == (0.0, Verdict.ERROR)

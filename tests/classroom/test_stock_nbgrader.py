@@ -1,0 +1,69 @@
+"""Stock nbgrader, with a kernel beside the tests, gives honest students the same grades."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import pytest
+from classroom_helpers import NOTEBOOK, SLUG, nbgrader
+from nbgrader.api import Gradebook
+
+ENGINE = re.compile(r"c\.Autograde\.autograde_preprocessors = \[.*?\]", re.DOTALL)
+
+
+def scores(folder, students):
+    """What the gradebook says of each cell of each student."""
+    with Gradebook(f"sqlite:///{folder}/gradebook.db", "batch-normalization") as book:
+        return {
+            student: {
+                g.cell.name: g.auto_score
+                for g in book.find_submission_notebook(SLUG, SLUG, student).grades
+            }
+            for student in students
+        }
+
+
+def copy_of(sample, folder, students):
+    """The class before it was graded, with some of its students."""
+    folder.mkdir()
+    for name in ("nbgrader_config.py", "deserved.json"):
+        shutil.copy(sample.folder / name, folder)
+    shutil.copytree(sample.folder / "solutions", folder / "solutions")
+    for student in students:
+        target = folder / "submitted" / student / SLUG
+        target.mkdir(parents=True)
+        shutil.copy(sample.folder / "submitted" / student / SLUG / NOTEBOOK, target)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ours(sample):
+    return {
+        student: {g["grade_id"]: g["score"] for g in graded["grades"]}
+        for student, graded in sample.graded.items()
+    }
+
+
+def test_stock_nbgrader_gives_the_same_scores(sample, ours, tmp_path):
+    students = [name for name, about in sample.deserved.items() if about["honest"]]
+    assert len(students) >= 20
+    folder = copy_of(sample, tmp_path / "stock", students)
+    config = folder / "nbgrader_config.py"
+    text, changed = ENGINE.subn("", config.read_text())
+    assert changed == 1, "the engine is switched on in one place"
+    config.write_text(text)
+    nbgrader("generate_assignment", SLUG, cwd=folder)
+    nbgrader("autograde", SLUG, cwd=folder)
+    theirs = scores(folder, students)
+    assert theirs == {name: ours[name] for name in students}
+
+
+def test_our_engine_inside_nbgrader_gives_the_same_scores(sample, ours, tmp_path):
+    """`nbgrader autograde` with the course's own configuration."""
+    students = ["ada", "annie", "cecilia", "katherine"]
+    assert all(sample.deserved[name]["honest"] for name in students)
+    folder = copy_of(sample, tmp_path / "engine", students)
+    nbgrader("generate_assignment", SLUG, cwd=folder)
+    nbgrader("autograde", SLUG, cwd=folder)
+    assert scores(folder, students) == {name: ours[name] for name in students}

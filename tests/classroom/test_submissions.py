@@ -1,0 +1,659 @@
+"""Whatever a student hands in ends in cells, or in a sentence that says why not."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import random
+import time
+
+import nbformat
+import pytest
+from classroom_helpers import NOTEBOOK, SLUG, as_bytes, scores
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from autograder.classroom.submissions import (
+    MAX_BYTES,
+    MAX_CELLS,
+    Role,
+    Unreadable,
+    find_submissions,
+    parse,
+    read_submission,
+    worksheet,
+)
+
+
+def ids(notebook):
+    return [c.metadata.get("nbgrader", {}).get("grade_id") for c in notebook.cells]
+
+
+def cell(notebook, name):
+    return notebook.cells[ids(notebook).index(name)]
+
+
+# --- files -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def submitted(tmp_path):
+    return tmp_path / "submitted"
+
+
+def put(submitted, student="eve", data=b"", name=NOTEBOOK):
+    folder = submitted / student / SLUG
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+    return folder
+
+
+def problem(data):
+    with pytest.raises(Unreadable) as caught:
+        parse(data)
+    sentence = str(caught.value)
+    assert sentence
+    assert "\n" not in sentence
+    assert len(sentence) < 300
+    return sentence
+
+
+class TestFiles:
+    def test_no_folder_at_all(self, submitted):
+        assert find_submissions(submitted, SLUG) == []
+
+    def test_a_right_one(self, submitted, desk):
+        put(submitted, data=as_bytes(desk.fill_in()))
+        (found,) = find_submissions(submitted, SLUG)
+        assert (found.student, found.problem, found.notes) == ("eve", "", ())
+        assert len(found.digest) == 64
+
+    def test_students_come_in_order_and_other_files_are_passed_by(self, submitted, desk):
+        for student in ("mia", "ada", "zoe"):
+            put(submitted, student, as_bytes(desk.fill_in()))
+        put(submitted, "no homework", name="other.ipynb").rename(submitted / "no homework/other")
+        (submitted / ".DS_Store").write_text("")
+        (submitted / "roster.csv").write_text("ada,mia,zoe")
+        assert [s.student for s in find_submissions(submitted, SLUG)] == ["ada", "mia", "zoe"]
+
+    def test_a_missing_notebook_and_what_is_there_instead(self, submitted):
+        put(submitted, name="Feature Scaling (1).ipynb")
+        (found,) = find_submissions(submitted, SLUG)
+        assert found.problem == f"{NOTEBOOK} is not there; there is Feature Scaling (1).ipynb"
+        assert found.digest == ""
+
+    def test_a_linked_notebook(self, submitted, tmp_path, desk):
+        (tmp_path / "friend.ipynb").write_bytes(as_bytes(desk.fill_in()))
+        folder = put(submitted, name="x")
+        (folder / NOTEBOOK).symlink_to(tmp_path / "friend.ipynb")
+        assert find_submissions(submitted, SLUG)[0].problem == "the notebook is a link, not a file"
+
+    @pytest.mark.parametrize("what", ["student", "assignment"])
+    def test_a_linked_folder_is_not_somebody_elses_work(self, what, submitted, desk):
+        put(submitted, "ada", as_bytes(desk.fill_in()))
+        if what == "student":
+            (submitted / "eve").symlink_to("ada")
+        else:
+            (submitted / "eve").mkdir()
+            (submitted / "eve" / SLUG).symlink_to(submitted / "ada" / SLUG)
+        ada, eve = find_submissions(submitted, SLUG)
+        assert not ada.problem
+        assert eve.problem == "the student's folder is a link, not a folder"
+        assert eve.cells == ()
+
+    def test_a_link_to_itself(self, submitted):
+        folder = put(submitted, name="x")
+        (folder / NOTEBOOK).symlink_to(NOTEBOOK)
+        assert find_submissions(submitted, SLUG)[0].problem == "the notebook is a link, not a file"
+
+    def test_a_named_pipe_is_not_waited_for(self, submitted):
+        folder = put(submitted, name="x")
+        os.mkfifo(folder / NOTEBOOK)
+        assert find_submissions(submitted, SLUG)[0].problem == f"{NOTEBOOK} is not a file"
+
+    def test_a_folder_named_like_a_notebook(self, submitted):
+        (submitted / "eve" / SLUG / NOTEBOOK).mkdir(parents=True)
+        assert find_submissions(submitted, SLUG)[0].problem == f"{NOTEBOOK} is not a file"
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+    def test_a_file_that_may_not_be_read(self, submitted):
+        folder = put(submitted)
+        (folder / NOTEBOOK).chmod(0)
+        assert "cannot be read" in find_submissions(submitted, SLUG)[0].problem
+
+    def test_a_huge_file_is_not_read(self, submitted):
+        folder = put(submitted)
+        with open(folder / NOTEBOOK, "wb") as file:
+            file.truncate(MAX_BYTES * 1000)  # sparse: it takes no room
+        start = time.monotonic()
+        found = find_submissions(submitted, SLUG)[0]
+        assert found.problem == "the notebook is too large (30000 MB)"
+        assert time.monotonic() - start < 1
+
+    @pytest.mark.parametrize(
+        "student",
+        [
+            "anna karenina",
+            "łucja-żółć",
+            "李雷",
+            "=1+1",
+            "-x",
+            "<b>bob",
+            'o\'hara, "x"',
+            "new\nline",
+            "[red]",
+            "{student_id}",
+            "%s",
+            "a" * 255,
+            "..hidden",
+            "$(touch x)",
+        ],
+    )
+    def test_strange_names(self, student, submitted, desk):
+        put(submitted, student, as_bytes(desk.fill_in()))
+        (found,) = find_submissions(submitted, SLUG)
+        assert (found.student, found.problem) == (student, "")
+
+    def test_a_name_that_is_no_text(self, submitted, desk):
+        put(submitted, "eve", as_bytes(desk.fill_in()))
+        os.rename(os.fsencode(submitted / "eve"), os.fsencode(submitted) + b"/ev\xff")
+        (found,) = find_submissions(submitted, SLUG)
+        assert found.student.encode("utf-8")
+        assert found.problem == "the name of the student's folder is not UTF-8: rename it"
+
+    def test_modules_beside_the_notebook_are_not_imported(self, course, hand_in, desk):
+        """A26: what lies beside a notebook is not looked at, not by us and not by the worker."""
+        folder = hand_in("eve")
+        for name in ("numpy.py", "autograder.py", "sitecustomize.py", "random.py"):
+            (folder / name).write_text("raise SystemExit('imported')")
+        submission = read_submission("eve", folder / NOTEBOOK)
+        assert not submission.problem
+        assert desk.grade((folder / NOTEBOOK).read_bytes()).score == desk.full
+
+
+# --- bytes -----------------------------------------------------------------------------------
+
+
+class TestBytes:
+    def test_empty(self):
+        assert problem(b"") == "the file is empty"
+        assert problem(b" \n\t ") == "the file is empty"
+        assert problem(b"\xef\xbb\xbf") == "the file is empty"
+
+    @pytest.mark.parametrize("share", [0.01, 0.3, 0.66, 0.99])
+    def test_cut_off(self, share, desk):
+        data = as_bytes(desk.fill_in())
+        assert "not a notebook" in problem(data[: int(len(data) * share)])
+
+    def test_a_byte_order_mark(self, desk):
+        found, notes = parse(b"\xef\xbb\xbf" + as_bytes(desk.fill_in()))
+        assert found
+        assert notes == []
+
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+    def test_other_encodings(self, encoding, desk):
+        notebook = desk.fill_in(above="# Größe")
+        data = json.dumps(notebook, ensure_ascii=False).encode(encoding, "replace")
+        if encoding == "utf-16-le":
+            data = b"\xff\xfe" + data
+        if encoding == "utf-16-be":
+            data = b"\xfe\xff" + data
+        assert desk.grade(data).score == desk.full
+        found, notes = parse(data)
+        assert notes == ["the file is not UTF-8; it was read all the same"]
+        assert any(c.source == "# Größe" for c in found)
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"\0" * 1000,
+            b"PK\x03\x04" + bytes(range(256)),
+            b"%PDF-1.7",
+            b"<!doctype html><title>Sign in</title>",
+            b"\xff\xfe",
+            b"\xfe\xff\xd8",
+            b"[" * 200_000,
+            b'{"cells": ' * 100_000,
+            b'{"cells":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+            b"[]",
+            b"1",
+            b"null",
+            b'"cells"',
+            b"NaN",
+            b"{}",
+            b'{"cells": null}',
+            b'{"cells": {}}',
+            b'{"cells": 7}',
+            b'{"worksheets": 7}',
+            b'{"worksheets": [], "nbformat": "x"}',
+            b'{"worksheets": [{"cells": [{"cell_type": 1}]}], "nbformat": 3}',
+            b'{"worksheets": [{"cells": [7]}], "nbformat": 3, "nbformat_minor": 0, "metadata": 1}',
+            b"9" * 100_000,
+            b'{"cells": [' + b"9" * 10_000 + b"]}",
+            b'{"cells": []} {"cells": []}',
+        ],
+    )
+    def test_what_is_no_notebook(self, data):
+        problem(data)
+
+    def test_too_many_cells(self):
+        many = json.dumps({"cells": [{"cell_type": "code", "source": ""}] * (MAX_CELLS + 1)})
+        assert problem(many.encode()) == f"the notebook has {MAX_CELLS + 1} cells"
+
+    def test_not_a_number_in_json(self, desk):
+        notebook = desk.fill_in()
+        notebook.metadata["x"] = float("nan")
+        notebook.cells[3].metadata["y"] = float("-inf")
+        assert desk.grade(as_bytes(notebook)).score == desk.full
+
+    def test_keys_twice(self, desk):
+        data = as_bytes(desk.fill_in()).replace(b'"cell_type"', b'"source": 7, "cell_type"')
+        assert desk.grade(data).score == desk.full
+
+    def test_lone_surrogates(self, desk):
+        notebook = desk.fill_in(above="x = '\ud800'")
+        graded = desk.grade(as_bytes(notebook))
+        assert graded.score == desk.full
+        graded.notebook.encode("utf-8")
+
+
+# --- cells -----------------------------------------------------------------------------------
+
+
+class TestCells:
+    """A notebook with right answers that somebody, or an editor, or a cheat has worked on."""
+
+    def full(self, desk, notebook):
+        graded = desk.grade(as_bytes(notebook))
+        assert graded.score == desk.full, f"{graded.headline} {graded.repairs} {scores(graded)}"
+        assert not graded.problem
+        return graded
+
+    def test_nothing_odd_is_not_remarked_upon(self, desk):
+        assert self.full(desk, desk.fill_in()).repairs == ()
+
+    def test_edited_tests(self, desk):
+        notebook = desk.fill_in()
+        for name in ids(notebook):
+            if name and name.startswith("test_"):
+                cell(notebook, name).source = "7.0"
+        graded = self.full(desk, notebook)
+        assert "test_Scaler had been edited; the instructor's version was used" in graded.repairs
+
+    def test_edited_tests_below_wrong_answers(self, desk):
+        notebook = copy.deepcopy(desk.assignment.release)
+        for name in ids(notebook):
+            if name and name.startswith("test_"):
+                cell(notebook, name).source = "7.0"
+        assert desk.grade(as_bytes(notebook)).score == 0
+
+    def test_edited_locked_code(self, desk):
+        notebook = desk.fill_in()
+        cell(notebook, "imports").source = "import numpy as mp"
+        self.full(desk, notebook)
+
+    @pytest.mark.parametrize(
+        "name", ["imports", "wine", "test_standardize", "standardize_text", "introduction"]
+    )
+    def test_deleted(self, name, desk):
+        notebook = desk.fill_in()
+        notebook.cells.remove(cell(notebook, name))
+        self.full(desk, notebook)
+
+    def test_all_of_ours_deleted(self, desk):
+        notebook = desk.fill_in()
+        keep = {"min_max_scale", "mean_normalize", "standardize", "Scaler", "scale_splits"}
+        notebook.cells = [cell(notebook, name) for name in ids(notebook) if name in keep]
+        self.full(desk, notebook)
+
+    def test_everything_deleted(self, desk):
+        graded = desk.grade(b'{"cells": []}')
+        assert graded.score == 0
+        assert {g.verdict for g in graded.grades} == {"MISSING"}
+
+    @pytest.mark.parametrize("name", ["test_standardize", "standardize", "imports", "Scaler_text"])
+    @pytest.mark.parametrize("where", ["behind", "end"])
+    def test_duplicated(self, name, where, desk):
+        notebook = desk.fill_in()
+        place = ids(notebook).index(name) + 1 if where == "behind" else len(notebook.cells)
+        notebook.cells.insert(place, copy.deepcopy(cell(notebook, name)))
+        graded = self.full(desk, notebook)
+        assert f"{name} is there 2 times; one was graded" in graded.repairs
+
+    def test_a_copied_test_used_as_scratch_paper(self, desk):
+        notebook = desk.fill_in()
+        copied = copy.deepcopy(cell(notebook, "test_standardize"))
+        copied.source = "standardize(wine)"
+        notebook.cells.insert(ids(notebook).index("test_standardize"), copied)
+        self.full(desk, notebook)
+
+    def test_a_split_answer(self, desk):
+        notebook = desk.fill_in()
+        place = ids(notebook).index("Scaler")
+        first = copy.deepcopy(notebook.cells[place])
+        first.source = "helper = 1"
+        notebook.cells.insert(place, first)
+        self.full(desk, notebook)
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_shuffled(self, seed, desk):
+        """Order matters to Python: `scale_splits` needs `Scaler` only when it is called."""
+        notebook = desk.fill_in()
+        random.Random(seed).shuffle(notebook.cells)
+        self.full(desk, notebook)
+
+    def test_reversed(self, desk):
+        notebook = desk.fill_in()
+        notebook.cells.reverse()
+        self.full(desk, notebook)
+
+    def test_without_metadata(self, desk):
+        notebook = desk.fill_in()
+        for each in notebook.cells:
+            each.metadata = {}
+        self.full(desk, notebook)
+
+    def test_without_metadata_and_ids(self, desk):
+        notebook = desk.fill_in(above="import math")
+        for n, each in enumerate(notebook.cells):
+            each.metadata = {"colab": {"base_uri": "x"}, "id": str(n)}
+            del each["id"]
+        notebook.nbformat_minor = 0
+        graded = self.full(desk, notebook)
+        assert any("found by what they say" in r for r in graded.repairs)
+
+    def test_written_answers_are_found_without_metadata(self, desk):
+        notebook = desk.fill_in()
+        answer = cell(notebook, "leakage")
+        answer.source = "My own words."
+        for each in notebook.cells:
+            each.metadata = {}
+            each.pop("id")
+        graded = self.full(desk, notebook)
+        assert graded.grades[-1].score is None, "a person has to read it"
+
+    def test_other_types(self, desk):
+        notebook = desk.fill_in()
+        for name in ("standardize", "test_standardize", "imports"):
+            cell(notebook, name).cell_type = "raw"
+        cell(notebook, "mean_normalize").cell_type = "markdown"
+        cell(notebook, "leakage").cell_type = "code"
+        self.full(desk, notebook)
+
+    def test_forged_metadata(self, desk):
+        """A24, and points=1000, and tests that claim to be solutions."""
+        notebook = desk.fill_in({"mean_normalize": "def mean_normalize(X):\n    return 42"})
+        for each in notebook.cells:
+            info = each.metadata.get("nbgrader")
+            if info:
+                info.update(points=1000, solution=True, grade=False, locked=False, task=True)
+                info.update(schema_version=99, checksum="0" * 32, cell_type="raw", extra=[1])
+        graded = desk.grade(as_bytes(notebook))
+        assert graded.score == desk.full - 6
+        assert graded.points == desk.full + 4
+
+    def test_ids_of_others(self, desk):
+        """An easy test's id on every cell does not make the others easy."""
+        notebook = desk.fill_in({"Scaler": "class Scaler: pass"})
+        for each in notebook.cells:
+            if "nbgrader" in each.metadata:
+                each.metadata["nbgrader"]["grade_id"] = "test_mean_normalize"
+        graded = desk.grade(as_bytes(notebook))
+        assert scores(graded)["test_Scaler"] == 0
+        assert graded.score <= desk.full - 11
+
+    def test_exchanged_ids(self, desk):
+        notebook = desk.fill_in()
+        one, two = cell(notebook, "test_Scaler"), cell(notebook, "test_mean_normalize")
+        one.metadata, two.metadata = two.metadata, one.metadata
+        self.full(desk, notebook)
+
+    @pytest.mark.parametrize(
+        "tags", [["skip-execution"], ["raises-exception"], ["remove-cell"], "x", 7, None]
+    )
+    def test_tags(self, tags, desk):
+        """A8: a tag on a graded cell neither skips it nor earns its points."""
+        for answers, expected in ((None, desk.full), ({"standardize": "x = 1"}, desk.full - 7)):
+            notebook = desk.fill_in(answers)
+            for each in notebook.cells:
+                each.metadata["tags"] = tags
+            assert desk.grade(as_bytes(notebook)).score == expected
+
+    @pytest.mark.parametrize(
+        "odd", [None, 7, "x", [], [1], True, {"nbgrader": 7}, {"nbgrader": []},
+                {"nbgrader": {"grade_id": 7}}, {"nbgrader": {"grade_id": None}},
+                {"nbgrader": {"grade_id": "x" * 100_000}}, {"nbgrader": {"grade_id": "\ud800"}}]
+    )  # fmt: skip
+    def test_metadata_of_odd_types(self, odd, desk):
+        notebook = desk.fill_in()
+        for each in notebook.cells:
+            each["metadata"] = odd
+        self.full(desk, notebook)
+
+    @pytest.mark.parametrize("odd", [None, 7, [], {}, "code "])
+    def test_cells_of_odd_types(self, odd, desk):
+        notebook = desk.fill_in()
+        raw = json.loads(as_bytes(notebook))
+        raw["cells"].insert(3, {"cell_type": odd, "source": "raise SystemExit"})
+        raw["cells"].insert(3, odd)
+        raw["cells"].insert(3, {"cell_type": "code", "source": odd})
+        raw["cells"].insert(3, {"cell_type": "code", "source": [odd, "x = 1\n", odd]})
+        raw["cells"].insert(3, {"id": odd, "outputs": odd, "execution_count": odd})
+        self.full(desk, raw)
+
+    def test_sources_as_lists_of_lines(self, desk):
+        raw = json.loads(as_bytes(desk.fill_in()))
+        for each in raw["cells"]:
+            each["source"] = each["source"].splitlines(keepends=True)
+        self.full(desk, raw)
+
+    def test_forged_outputs(self, desk):
+        notebook = desk.fill_in({"standardize": "x = 1"})
+        for each in notebook.cells:
+            if each.cell_type == "code":
+                each.outputs = [
+                    {"output_type": "execute_result", "data": {"text/plain": "7.0"}, "x": []}
+                ]
+                each.execution_count = 10**9
+        graded = desk.grade(as_bytes(notebook))
+        assert graded.score == desk.full - 7
+        shown = nbformat.reads(graded.notebook, as_version=4)
+        assert cell(shown, "test_standardize").outputs[0]["data"]["text/plain"] == "0.0"
+        assert cell(shown, "imports").outputs == []
+
+    def test_format_3(self, desk):
+        old = nbformat.convert(nbformat.from_dict(json.loads(as_bytes(desk.fill_in()))), 3)
+        graded = self.full(desk, old)
+        assert "the notebook had an old format; it was converted" in graded.repairs
+
+    def test_format_of_the_future(self, desk):
+        notebook = desk.fill_in()
+        notebook.update(nbformat=5, nbformat_minor=77, surprise=[1, 2])
+        self.full(desk, notebook)
+
+    @pytest.mark.parametrize("odd", [None, "four", -1, 10**40, [], 4.5])
+    def test_odd_format_numbers(self, odd, desk):
+        notebook = desk.fill_in()
+        notebook.update(nbformat=odd, nbformat_minor=odd, metadata=odd)
+        self.full(desk, notebook)
+
+    def test_attachments_and_kernels_are_left_behind(self, desk):
+        notebook = desk.fill_in()
+        notebook.metadata = {"kernelspec": {"name": "evil", "argv": ["rm"]}, "widgets": {"x": 1}}
+        notebook.cells[0]["attachments"] = {"x": {"text/html": "<script>"}}
+        shown = nbformat.reads(self.full(desk, notebook).notebook, as_version=4)
+        nbformat.validate(shown)
+        assert shown.metadata == desk.assignment.source.metadata
+        assert "attachments" not in shown.cells[0]
+
+    def test_the_graded_notebook_is_valid_and_has_our_metadata(self, desk):
+        graded = self.full(desk, desk.fill_in(above="1", below="2"))
+        shown = nbformat.reads(graded.notebook, as_version=4)
+        nbformat.validate(shown)
+        for mine in desk.assignment.release.cells:
+            name = mine.metadata["nbgrader"]["grade_id"]
+            assert cell(shown, name).metadata == mine.metadata
+
+    def test_hidden_tests_are_not_in_the_graded_notebook(self, desk):
+        notebook = desk.fill_in()
+        notebook.cells.remove(cell(notebook, "test_Scaler"))
+        assert "hidden=True" not in self.full(desk, notebook).notebook
+
+    def test_a_source_without_cell_ids(self, desk):
+        """An instructor may bring an older notebook instead of a .py file."""
+        plain = copy.deepcopy(desk.assignment)
+        for side in (plain.source, plain.release):
+            for each in side.cells:
+                each.pop("id", None)
+        sheet = worksheet(plain, desk.read(desk.fill_in()))
+        assert sheet.repairs == []
+
+
+class TestTime:
+    """Reading is linear: no submission holds up the class before it even runs."""
+
+    def test_many_cells_that_look_like_ours(self, desk):
+        notebook = {"cells": []}
+        for n in range(MAX_CELLS):
+            ours = desk.assignment.release.cells[n % len(desk.assignment.release.cells)]
+            letters = list(ours.source)
+            random.Random(n).shuffle(letters)
+            notebook["cells"].append({"cell_type": ours.cell_type, "source": "".join(letters)})
+        submission = desk.read(json.dumps(notebook).encode())
+        start = time.monotonic()
+        worksheet(desk.assignment, submission)
+        assert time.monotonic() - start < 5
+
+    def test_one_long_line(self, desk):
+        notebook = {"cells": [{"cell_type": "code", "source": "f(" + "a=1," * 2_000_000 + ")"}]}
+        submission = desk.read(json.dumps(notebook).encode())
+        start = time.monotonic()
+        worksheet(desk.assignment, submission)
+        assert time.monotonic() - start < 5
+
+
+# --- chance ----------------------------------------------------------------------------------
+
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**20), 10**20),
+    st.floats(),
+    st.text(max_size=20),
+    st.lists(st.integers(), max_size=3),
+    st.dictionaries(st.text(max_size=5), st.integers(), max_size=3),
+    st.sampled_from(
+        ["code", "markdown", "raw", "standardize", "test_Scaler", "<script>", "\ud800"]
+    ),
+)
+
+
+def places(tree, path=()):
+    """Every place in a JSON tree."""
+    yield path
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree)
+    for key, value in items:
+        if isinstance(value, (dict, list)):
+            yield from places(value, (*path, key))
+        else:
+            yield (*path, key)
+
+
+def change(tree, place, value, how):
+    """Replace, delete or copy what is at a place of a JSON tree."""
+    if not place:
+        return value
+    here = tree
+    for key in place[:-1]:
+        here = here[key]
+    key = place[-1]
+    if how == "delete":
+        del here[key]
+    elif how == "copy" and isinstance(here, list):
+        here.insert(0, copy.deepcopy(here[key]))
+    elif how == "swap" and isinstance(here, list):
+        here[key], here[0] = here[0], here[key]
+    else:
+        here[key] = value
+    return tree
+
+
+@st.composite
+def mutated(draw, raw):
+    """A notebook's JSON with some odd changes."""
+    tree = json.loads(raw)
+    for _ in range(draw(st.integers(1, 6))):
+        if not isinstance(tree, (dict, list)):
+            break
+        place = draw(st.sampled_from(list(places(tree))))
+        how = draw(st.sampled_from(["set", "delete", "copy", "swap"]))
+        tree = change(tree, place, draw(ODD), how)
+    return json.dumps(tree).encode()
+
+
+FUZZ = settings(
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+class TestChance:
+    def intake(self, desk, data):
+        submission = desk.read(data)
+        if submission.problem:
+            assert "\n" not in submission.problem
+            return submission
+        sheet = worksheet(desk.assignment, submission)
+        roles = [e.role for e in sheet.entries]
+        assert roles.count(Role.TEST) == 5, "every graded cell is there, once"
+        assert roles.count(Role.WRITTEN) == 1
+        for entry in sheet.entries:
+            entry.source.encode("utf-8")
+            if entry.role in (Role.TEST, Role.LOCKED):
+                assert entry.source == entry.origin.source
+        return submission
+
+    @settings(FUZZ, max_examples=200)
+    @given(data=st.data())
+    def test_changed_structure(self, data, desk):
+        self.intake(desk, data.draw(mutated(as_bytes(desk.fill_in()))))
+
+    @settings(FUZZ, max_examples=100)
+    @given(
+        cuts=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=4), st.integers(0, 9))),
+    )
+    @example(cuts=[(0.5, b"\0", 0)])
+    def test_changed_bytes(self, cuts, desk):
+        raw = bytearray(as_bytes(desk.fill_in()))
+        for place, new, length in cuts:
+            at = int(place * len(raw))
+            raw[at : at + length] = new
+        self.intake(desk, bytes(raw))
+
+    @settings(FUZZ, max_examples=50)
+    @given(st.binary(max_size=200))
+    def test_noise(self, desk, noise):
+        self.intake(desk, noise)
+
+    @settings(FUZZ, max_examples=40)
+    @given(data=st.data())
+    def test_graded(self, data, desk):
+        """Whatever is done to a notebook, no cell earns more than it is worth, or is our fault."""
+        graded = desk.grade(data.draw(mutated(as_bytes(desk.fill_in()))))
+        assert not graded.blocked
+        assert len(graded.grades) == 6
+        for each in graded.grades:
+            assert each.score is None or 0 <= each.score <= each.points
+        assert graded.score <= desk.full
+        json.dumps(graded.to_dict(), ensure_ascii=False).encode("utf-8")
+        if graded.notebook:
+            nbformat.validate(nbformat.reads(graded.notebook, as_version=4))
+
+    @settings(FUZZ, max_examples=20)
+    @given(data=st.data())
+    def test_nothing_is_earned_by_chance(self, data, desk):
+        graded = desk.grade(data.draw(mutated(as_bytes(desk.assignment.release))))
+        assert graded.score == 0
