@@ -1,0 +1,437 @@
+"""The built book: is every page described, connected, self-contained and accessible?
+
+The first half reads the HTML. The second half opens every page in a browser, light and dark, on
+a desk and on a phone, and needs Chromium; without it those tests are skipped and say so.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+bs4 = pytest.importorskip("bs4", reason="The book's packages are not installed: see `make`.")
+yaml = pytest.importorskip("yaml", reason="The book's packages are not installed: see `make`.")
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup
+    from playwright.sync_api import Browser, Page
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build" / "book"
+HTML = BUILD / "_build" / "html"
+SOURCES = ("_config.yml", "_toc.yml", "book")
+PICTURE_FILE = re.compile(r"\.(png|jpe?g|svg|gif|webp)\s*$", re.IGNORECASE)
+STATES = [(theme, width) for theme in ("light", "dark") for width in (1280, 390)]
+
+
+def pages() -> list[str]:
+    """Every page in the table of contents, and the two that Sphinx adds."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+
+    def files(entry: Any) -> Iterator[str]:
+        if isinstance(entry, dict):
+            yield from (entry[key] for key in ("root", "file") if key in entry)
+            for value in entry.values():
+                yield from files(value)
+        elif isinstance(entry, list):
+            for value in entry:
+                yield from files(value)
+
+    return [f"{name}.html" for name in (*files(toc), "search", "genindex")]
+
+
+# --- the site ------------------------------------------------------------------------------------
+
+
+def outdated() -> bool:
+    """Is there no site, or is a source newer than it?"""
+    # Sphinx leaves the index alone when a build had nothing to do; then our own stamp is newer.
+    stamp = BUILD / "_build" / ".tested"
+    built = max(
+        (path.stat().st_mtime for path in (stamp, HTML / "searchindex.js") if path.exists()),
+        default=0.0,
+    )
+    sources = [
+        path
+        for name in SOURCES
+        for path in ((ROOT / name).rglob("*") if (ROOT / name).is_dir() else [ROOT / name])
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+    return not (HTML / "searchindex.js").exists() or built < max(
+        path.stat().st_mtime for path in sources
+    )
+
+
+def build() -> None:
+    """Build the book as `make book` does."""
+    program = shutil.which("jupyter-book", path=str(Path(sys.executable).parent))
+    if program is None:
+        pytest.skip("THE BOOK WAS NOT BUILT: jupyter-book is not installed here.")
+    command = [program, "build", ".", "--path-output", str(BUILD), "-W", "-n", "--keep-going"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.fail(f"The book does not build:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+    (BUILD / "_build" / ".tested").touch()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built site; built here, once, if it is missing or older than its sources."""
+    parallel = "PYTEST_XDIST_WORKER" in os.environ
+    lock = tmp_path_factory.getbasetemp().parent / "site.lock"
+    if not parallel:
+        if outdated():
+            build()
+        return HTML
+    try:
+        lock.touch(exist_ok=False)
+    except FileExistsError:
+        while "done" not in lock.read_text():
+            time.sleep(0.2)
+    else:
+        try:
+            if outdated():
+                build()
+        finally:
+            lock.write_text("done")
+    if not HTML.exists():
+        pytest.fail("The book did not build; another worker reports why.")
+    return HTML
+
+
+@functools.cache
+def soup(path: Path) -> BeautifulSoup:
+    """One page, parsed."""
+    return bs4.BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+@pytest.fixture(params=pages())
+def page(request: pytest.FixtureRequest, site: Path) -> Path:
+    """The path of each page in turn."""
+    path = site / request.param
+    assert path.exists(), f"{request.param} is in the table of contents, but was not built"
+    return path
+
+
+# --- read -----------------------------------------------------------------------------------------
+
+
+def test_has_a_language_a_title_and_one_heading(page: Path) -> None:
+    """Screen readers choose a voice by the language, and readers a tab by the title."""
+    document = soup(page)
+    assert document.html["lang"] == "en"
+    assert document.title is not None
+    assert len(document.title.get_text(strip=True)) > 10
+    headings = document.select("main h1:not(#jb-print-docs-body *)")
+    assert len(headings) == 1, [heading.get_text() for heading in headings]
+
+
+def test_has_a_description(page: Path) -> None:
+    """Search engines and link previews show it."""
+    found = soup(page).select("meta[name=description]")
+    assert len(found) == 1
+    assert 20 <= len(str(found[0]["content"])) <= 200, found[0]["content"]
+
+
+def test_every_picture_says_what_it_shows(page: Path) -> None:
+    """A missing alternative, or the file's own path, tells a blind reader nothing."""
+    wrong = [
+        str(picture)[:200]
+        for picture in soup(page).find_all("img")
+        if not is_alternative(picture.get("alt"), decorative="logo__image" in str(picture))
+    ]
+    assert not wrong
+
+
+def is_alternative(alt: Any, *, decorative: bool = False) -> bool:
+    """Is this text a description, and not a path?"""
+    if not isinstance(alt, str):
+        return False
+    text = alt.strip()
+    if not text:
+        return decorative
+    return not PICTURE_FILE.search(text) and " " in text
+
+
+@pytest.mark.parametrize(
+    ("alt", "good"),
+    [
+        (None, False),
+        ("", False),
+        ("../_images/0a1b.png", False),
+        ("_build/jupyter_execute/figure.svg ", False),
+        ("figure", False),
+        ("Two histograms, the second a thousand times wider.", True),
+    ],
+)
+def test_the_rule_for_alternatives_sees_the_fault(alt: str | None, good: bool) -> None:
+    assert is_alternative(alt) is good
+
+
+def test_loads_nothing_from_elsewhere(page: Path) -> None:
+    """The book can be read on a train."""
+    assert not list(external(soup(page)))
+
+
+def external(document: BeautifulSoup) -> Iterator[str]:
+    """Addresses on other hosts that a browser would load by itself."""
+    loaded = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
+    for name, attribute in loaded.items():
+        for tag in document.find_all(name):
+            address = str(tag.get(attribute) or "")
+            if urlsplit(address).netloc:
+                yield address
+    for style in document.find_all("style"):
+        yield from re.findall(r"(?:url\(|@import)\s*[\"']?(?:https?:)?//[^\"')]+", style.get_text())
+
+
+def test_style_sheets_load_nothing_from_elsewhere(site: Path) -> None:
+    """Fonts and pictures named in style sheets are part of the site too."""
+    for sheet in site.rglob("*.css"):
+        text = sheet.read_text(encoding="utf-8")
+        for address in re.findall(r"url\(\s*[\"']?([^\"')]+)", text):
+            if address.startswith(("data:", "#")):
+                continue
+            assert not urlsplit(address).netloc, f"{sheet.name} loads {address}"
+            target = sheet.parent / unquote(urlsplit(address).path)
+            assert target.exists(), f"{sheet.name} names {address}, which is not there"
+
+
+def test_every_link_within_the_site_resolves(page: Path, site: Path) -> None:
+    """Every page, every download, and every place on a page that a link names."""
+    broken = []
+    for tag in soup(page).select("a[href], link[href], script[src], img[src]"):
+        address = str(tag.get("href") or tag.get("src"))
+        parts = urlsplit(address)
+        if parts.scheme or parts.netloc:
+            continue
+        path = unquote(parts.path)
+        target = (page.parent / path).resolve() if path else page
+        if not target.is_file() or (parts.fragment and not has_anchor(target, parts.fragment)):
+            broken.append(address)
+        elif site not in target.parents:
+            broken.append(f"{address} leaves the site")
+    assert not broken
+
+
+def has_anchor(path: Path, fragment: str) -> bool:
+    """Is there such a place on that page?"""
+    return soup(path).find(id=unquote(fragment)) is not None
+
+
+def test_titles_and_descriptions_tell_pages_apart(site: Path) -> None:
+    """No two pages have the same title or the same description."""
+    documents = [soup(site / name) for name in pages()]
+    for texts in (
+        Counter(document.title.get_text(strip=True) for document in documents),
+        Counter(
+            str(document.select_one("meta[name=description]")["content"]) for document in documents
+        ),
+    ):
+        assert not [text for text, count in texts.items() if count > 1]
+
+
+def test_the_front_door_leads_to_the_first_page(site: Path) -> None:
+    """The address of the site itself is not a page, but it must lead to one, and say so."""
+    document = soup(site / "index.html")
+    assert document.html["lang"] == "en"
+    assert document.title is not None
+    link = document.find("a")
+    assert link is not None
+    assert (site / str(link["href"])).is_file()
+
+
+def test_formulas_are_typeset(page: Path) -> None:
+    """KaTeX marks what it could not read; raw TeX must never reach a reader."""
+    document = soup(page)
+    assert not [error.get("title") for error in document.select(".katex-error")]
+    unset = [str(math)[:80] for math in document.select(".math") if not math.select(".katex")]
+    assert not unset
+
+
+def test_quizzes_explain_every_option(site: Path) -> None:
+    """Each option opens without a script, says whether it is right, and why."""
+    for name in pages():
+        for quiz in soup(site / name).select(".quiz"):
+            label = soup(site / name).find(id=str(quiz["aria-labelledby"]))
+            assert label is not None
+            assert label.get_text(strip=True)
+            options = quiz.select("ol > li > details")
+            assert len(options) >= 2
+            assert quiz.select("details.quiz-right")
+            for option in options:
+                assert option.summary.get_text(strip=True)
+                assert not option.has_attr("open")
+                verdict = option.select_one(".quiz-verdict")
+                assert verdict.get_text() == (
+                    "Right." if "quiz-right" in option["class"] else "Not this one."
+                )
+                assert len(option.select_one(".quiz-answer").get_text(strip=True)) > 30
+
+
+def test_the_example_on_the_first_page_is_true(site: Path) -> None:
+    """The grader really says what the page says it says."""
+    document = soup(site / pages()[0])
+    code = document.select_one("#example-answer pre").get_text().strip()
+    quoted = document.select_one("#example-report pre").get_text().strip().splitlines()
+    *definition, last_line = code.splitlines()
+    names: dict[str, Any] = {}
+    exec("\n".join(definition), names)
+    said = " ".join(str(eval(last_line, names)).split())
+    assert quoted
+    assert not [line for line in quoted if line not in said], said
+
+
+# --- look -----------------------------------------------------------------------------------------
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium, one for all tests."""
+    api = pytest.importorskip("playwright.sync_api", reason="NOT LOOKED AT: no playwright.")
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.skip(f"THE BOOK WAS NOT LOOKED AT: none of {', '.join(names)} is installed.")
+    with api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves files without a line for each."""
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="session")
+def address(site: Path) -> Iterator[str]:
+    """The site as a server shows it."""
+    handler = functools.partial(Quiet, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def look(browser: Browser, url: str, theme: str, width: int, *, audit: bool = True) -> list[str]:
+    """Open a page as one reader sees it; return what is wrong with it, one line for each fault.
+
+    With `audit`, axe looks at it too.
+    """
+    faults: list[str] = []
+    context = browser.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if theme == "dark" else "light",
+        reduced_motion="reduce",  # otherwise contrast is measured half-way through a transition
+    )
+    context.add_init_script(
+        f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}');"
+    )
+    home = urlsplit(url)[:2]
+    tab = context.new_page()
+    tab.on("console", lambda m: faults.append(f"console: {m.text}") if m.type == "error" else None)
+    tab.on("pageerror", lambda error: faults.append(f"script: {error}"))
+    tab.on(
+        "request",
+        lambda r: (
+            faults.append(f"loads {r.url}")
+            if urlsplit(r.url)[:2] != home and not r.url.startswith(("data:", "blob:"))
+            else None
+        ),
+    )
+    tab.on("requestfailed", lambda request: faults.append(f"not loaded: {request.url}"))
+    tab.on(
+        "response",
+        lambda response: (
+            faults.append(f"{response.status}: {response.url}") if response.status >= 400 else None
+        ),
+    )
+    tab.goto(url, wait_until="load")
+    tab.evaluate("document.fonts.ready.then(() => true)")
+    shown = tab.evaluate("document.documentElement.dataset.theme")
+    if shown != theme:
+        faults.append(f"asked for the {theme} theme, got {shown}")
+    # What is folded is part of the page.
+    tab.evaluate("document.querySelectorAll('article details').forEach(d => { d.open = true; })")
+    excess = tab.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    if excess > 0:
+        faults.append(f"wider than the window by {excess} px")
+    if audit:
+        faults += violations(tab)
+    context.close()
+    return faults
+
+
+def violations(tab: Page) -> Iterator[str]:
+    """What axe finds on an open page."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    # Preloading would resolve the style sheets' imports against the wrong folder.
+    options = {"resultTypes": ["violations"], "preload": False}
+    for violation in Axe().run(tab, options=options).response["violations"]:
+        for node in violation["nodes"]:
+            yield f"axe {violation['id']} ({violation['impact']}): {node['html'][:160]}"
+
+
+@pytest.mark.parametrize(("theme", "width"), STATES)
+@pytest.mark.parametrize("name", pages())
+def test_looks_right(name: str, theme: str, width: int, browser: Browser, address: str) -> None:
+    """No axe violation, no console error, no other host, no sideways scrolling."""
+    faults = look(browser, f"{address}/{name}", theme, width)
+    assert not faults, "\n".join(["", *faults])
+
+
+def test_opens_from_a_folder(browser: Browser, site: Path) -> None:
+    """Without any server: style, formulas' fonts and scripts are found."""
+    for name in pages():
+        faults = look(browser, (site / name).as_uri(), "light", 1280, audit=False)
+        assert not faults, "\n".join([name, *faults])
+
+
+def test_a_quiz_works_by_keyboard_without_scripts(browser: Browser, address: str) -> None:
+    """Tab to an option, press Enter, read the reason."""
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    for name in pages():
+        tab.goto(f"{address}/{name}")
+        options = tab.locator(".quiz details")
+        if options.count() == 0:
+            continue
+        answer = options.first.locator(".quiz-answer")
+        assert not answer.is_visible()
+        options.first.locator("summary").focus()
+        tab.keyboard.press("Enter")
+        assert answer.is_visible()
+        break
+    context.close()
