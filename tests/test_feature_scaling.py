@@ -1,0 +1,336 @@
+"""The chapter on feature scaling: right references, mistakes that are caught, named and priced."""
+
+import ast
+import builtins
+import inspect
+import itertools
+import textwrap
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+from autograder.chapters.feature_scaling import CHAPTER
+from autograder.judge import judge
+
+EXERCISES = {e.name: e for e in CHAPTER.exercises}
+MISTAKES = [(e, m) for e in CHAPTER.exercises for m in e.mistakes]
+ALTERNATIVES = [(e, a) for e in CHAPTER.exercises for a in e.alternatives]
+SEEDS = range(100, 103)  # not those that `autograder verify` tries
+
+
+def name_of(value):
+    return getattr(value, "name", getattr(value, "__name__", None))
+
+
+# --- against scikit-learn --------------------------------------------------------------------
+
+RNG = np.random.default_rng(0)
+TABLES = {
+    "random": RNG.normal(size=(9, 4)) * [0.2, 1, 15, 300] + [1, -2, 100, 750],
+    "one constant column": np.column_stack([RNG.normal(size=5), np.full(5, 3.5)]),
+    "constant but for rounding": np.column_stack([RNG.normal(size=12), np.full(12, 0.1)]),
+    "a single row": RNG.normal(size=(1, 3)),
+    "whole numbers": RNG.integers(-50, 50, size=(8, 3)),
+    "small units": RNG.normal(size=(7, 2)) * 1e-6,
+    "a single column": RNG.normal(size=(6, 1)),
+}
+tables = pytest.mark.parametrize("X", TABLES.values(), ids=TABLES.keys())
+
+
+def near(got, expected):
+    np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
+
+
+@tables
+@pytest.mark.parametrize("feature_range", [(0, 1), (-2, 5), (-1.5, -0.25)])
+def test_min_max_scale_agrees_with_scikit_learn(X, feature_range):
+    theirs = MinMaxScaler(feature_range).fit_transform(X)
+    near(EXERCISES["min_max_scale"].reference(X, feature_range=feature_range), theirs)
+
+
+@tables
+def test_standardize_agrees_with_scikit_learn(X):
+    near(EXERCISES["standardize"].reference(X), StandardScaler().fit_transform(X))
+
+
+@tables
+def test_scaler_agrees_with_scikit_learn(X):
+    new = np.random.default_rng(1).normal(size=(4, X.shape[1]))
+    ours, theirs = EXERCISES["Scaler"].reference().fit(X), StandardScaler().fit(X)
+    near(ours.transform(new), theirs.transform(new))
+    near(ours.inverse_transform(new), theirs.inverse_transform(new))
+
+
+@tables
+def test_scale_splits_agrees_with_scikit_learn(X):
+    new = np.random.default_rng(1).normal(size=(4, X.shape[1]))
+    theirs = StandardScaler().fit(X)
+    train, test = EXERCISES["scale_splits"].reference(X, new)
+    near(train, theirs.transform(X))
+    near(test, theirs.transform(new))
+
+
+@tables
+def test_mean_normalize_is_min_max_scaling_around_the_mean(X):
+    unit = MinMaxScaler().fit_transform(X)
+    near(EXERCISES["mean_normalize"].reference(X), unit - unit.mean(axis=0))
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    hnp.arrays(
+        np.int64,
+        hnp.array_shapes(min_dims=2, max_dims=2, max_side=6),
+        elements=st.integers(-1000, 1000),
+    )
+)
+def test_references_agree_with_scikit_learn_on_any_table(X):
+    near(EXERCISES["min_max_scale"].reference(X), MinMaxScaler().fit_transform(X))
+    near(EXERCISES["standardize"].reference(X), StandardScaler().fit_transform(X))
+
+
+# --- the catalogue ---------------------------------------------------------------------------
+
+
+def test_the_catalogue_is_as_rich_as_promised():
+    assert len(MISTAKES) >= 16
+    assert sum(e.points for e in CHAPTER.exercises) >= 30
+    assert all(len(e.alternatives) >= 1 for e in CHAPTER.exercises)
+
+
+@pytest.mark.parametrize(("exercise", "known"), MISTAKES, ids=name_of)
+def test_a_mistake_is_caught_and_named_and_earns_what_it_deserves(exercise, known):
+    for seed in SEEDS:
+        report = judge(exercise, known.implementation, seed=seed)
+        assert not report.passed
+        assert [d.mistake for d in report.diagnoses] == [known.name]
+        assert report.earned == known.earns < exercise.points
+
+
+@pytest.mark.parametrize(("exercise", "known"), MISTAKES, ids=name_of)
+def test_a_student_already_sees_a_mistake_or_is_told_that_more_is_looked_at(exercise, known):
+    report = judge(exercise, known.implementation, hidden=False)
+    assert not report.passed or report.unseen
+
+
+@pytest.mark.parametrize(("exercise", "right"), ALTERNATIVES, ids=name_of)
+def test_a_right_answer_in_another_style_earns_everything(exercise, right):
+    for seed in SEEDS:
+        report = judge(exercise, right, seed=seed)
+        assert report.passed, report
+        assert report.warned == ()
+
+
+@pytest.mark.parametrize("exercise", CHAPTER.exercises, ids=name_of)
+def test_an_empty_answer_earns_nothing(exercise):
+    def empty(*args, **kwargs):
+        raise NotImplementedError
+
+    assert judge(exercise, empty).earned == 0
+    assert judge(exercise, lambda *a, **k: None).earned == 0
+
+
+@pytest.mark.parametrize("exercise", CHAPTER.exercises, ids=name_of)
+def test_returning_the_input_earns_nothing(exercise):
+    class Same:
+        def fit(self, X):
+            return self
+
+        def transform(self, X):
+            return X
+
+        inverse_transform = transform
+
+    answer = {
+        "Scaler": Same,
+        "scale_splits": lambda a, b: (a, b),
+    }.get(exercise.name, lambda X, **_: X)
+    assert judge(exercise, answer).earned <= 2  # what has nothing to do with the values
+
+
+def _free_names(implementation):
+    tree = ast.parse(textwrap.dedent(inspect.getsource(implementation)))
+    definition = tree.body[0]
+    definition.decorator_list = []
+    nodes = list(ast.walk(definition))
+    made = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    made |= {n.arg for n in nodes if isinstance(n, ast.arg)}
+    made |= {n.name for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    used = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    return used - made - set(dir(builtins))
+
+
+@pytest.mark.parametrize(
+    "implementation",
+    [
+        *(m.implementation for _, m in MISTAKES),
+        *(a for _, a in ALTERNATIVES),
+        *(e.reference for e in CHAPTER.exercises),
+    ],
+    ids=name_of,
+)
+def test_code_in_the_catalogue_stands_alone(implementation):
+    assert _free_names(implementation) <= {"np"}
+
+
+@pytest.mark.parametrize(("exercise", "known"), MISTAKES, ids=name_of)
+def test_a_mistake_says_what_it_does_and_what_to_do(exercise, known):
+    assert known.summary.endswith(".")
+    assert known.hint.endswith(".")
+    assert known.hint.count("`") % 2 == known.summary.count("`") % 2 == 0
+    assert "return " + known.name not in known.hint
+
+
+def test_mistakes_are_not_confused_within_an_exercise():
+    for exercise in CHAPTER.exercises:
+        summaries = [m.summary for m in exercise.mistakes]
+        assert len(set(summaries)) == len(summaries)
+
+
+# --- answers with two mistakes at once -------------------------------------------------------
+
+
+def standardize_with(*, ddof=0, center=True, guard=True, whole=False):
+    def standardize(X):
+        if whole:
+            return (X - X.mean()) / X.std()
+        std = X.std(axis=0, ddof=ddof)
+        if guard:
+            std = np.where(X.max(axis=0) == X.min(axis=0), 1, std)
+        return (X - center * X.mean(axis=0)) / std
+
+    return standardize
+
+
+class ScalerWith:
+    """A scaler with chosen faults."""
+
+    returns_self = True
+    adds_mean = True
+    ddof = 0
+    guard = True
+
+    def fit(self, X):
+        constant = X.max(axis=0) == X.min(axis=0)
+        self.mean_ = X.mean(axis=0)
+        self.scale_ = X.std(axis=0, ddof=self.ddof)
+        if self.guard:
+            self.scale_ = np.where(constant, 1, self.scale_)
+        return self if self.returns_self else None
+
+    def transform(self, X):
+        return (X - self.mean_) / self.scale_
+
+    def inverse_transform(self, Z):
+        return Z * self.scale_ + (self.mean_ if self.adds_mean else 0)
+
+
+def min_max_without_guard_and_range(X, feature_range=(0, 1)):
+    return (X - X.min(axis=0)) / np.ptp(X, axis=0)
+
+
+def splits_with_test_statistics_in_place(X_train, X_test):
+    mean, std = X_train.mean(axis=0), X_train.std(axis=0)
+    std[X_train.max(axis=0) == X_train.min(axis=0)] = 1
+    test = (X_test - X_test.mean(axis=0)) / X_test.std(axis=0)
+    X_train -= mean
+    X_train /= std
+    X_test -= mean
+    X_test /= std
+    return X_train, test
+
+
+@pytest.mark.parametrize(
+    ("exercise", "answer", "mistakes"),
+    [
+        (
+            "standardize",
+            standardize_with(ddof=1, guard=False),
+            {"divides_by_n_minus_1", "standardizing_divides_by_zero"},
+        ),
+        (
+            "min_max_scale",
+            min_max_without_guard_and_range,
+            {"ignores_the_range", "min_max_divides_by_zero"},
+        ),
+        (
+            "Scaler",
+            type("Answer", (ScalerWith,), {"returns_self": False, "adds_mean": False}),
+            {"FitReturnsNothing", "ForgetsTheMeanOnTheWayBack"},
+        ),
+        (
+            "Scaler",
+            type("Answer", (ScalerWith,), {"returns_self": False, "guard": False}),
+            {"FitReturnsNothing", "ScalerDividesByZero"},
+        ),
+        (
+            "scale_splits",
+            splits_with_test_statistics_in_place,
+            {"fits_the_test_split_again", "splits_change_their_input"},
+        ),
+    ],
+)
+def test_two_mistakes_at_once_are_both_named(exercise, answer, mistakes):
+    for seed in SEEDS:
+        report = judge(EXERCISES[exercise], answer, seed=seed)
+        assert {d.mistake for d in report.diagnoses} == mistakes
+        assert report.earned < EXERCISES[exercise].points - 1
+
+
+def test_no_combination_of_faults_is_given_a_name_that_is_wrong():
+    known = {
+        "ddof": "divides_by_n_minus_1",
+        "center": "forgets_to_center",
+        "guard": "standardizing_divides_by_zero",
+        "whole": "standardizes_the_whole_matrix",
+    }
+    wrong = {"ddof": 1, "center": False, "guard": False, "whole": True}
+    for faults in itertools.chain.from_iterable(itertools.combinations(wrong, n) for n in (1, 2)):
+        answer = standardize_with(**{fault: wrong[fault] for fault in faults})
+        report = judge(EXERCISES["standardize"], answer)
+        assert {d.mistake for d in report.diagnoses} <= {known[fault] for fault in faults}
+
+
+# --- what a student is told ------------------------------------------------------------------
+
+
+def told(exercise, answer):
+    return "\n".join(f.detail for f in judge(EXERCISES[exercise], answer).findings)
+
+
+def test_a_range_that_is_no_argument():
+    detail = told("min_max_scale", lambda X: X)
+    assert "unexpected keyword argument 'feature_range'" in detail
+    assert "rng" not in detail
+
+
+def test_the_wrong_axis_without_keepdims():
+    def answer(X):
+        return (X - X.mean(axis=1)) / X.std(axis=1)
+
+    detail = told("standardize", answer)
+    assert "could not be broadcast together with shapes (7,4) (7,)" in detail
+    assert "`return (X - X.mean(axis=1)) / X.std(axis=1)`" in detail
+
+
+def test_a_scaler_without_an_inverse():
+    class Half:
+        fit, transform = ScalerWith.fit, ScalerWith.transform
+        ddof, guard, returns_self = 0, True, True
+
+    assert "there is no Scaler.inverse_transform: is it written yet?" in told("Scaler", Half)
+    assert judge(EXERCISES["Scaler"], Half).earned > 0
+
+
+def test_a_transform_that_returns_nothing_is_not_taken_for_a_fit_that_does():
+    class Answer(ScalerWith):
+        def transform(self, X):
+            (X - self.mean_) / self.scale_
+
+    report = judge(EXERCISES["Scaler"], Answer)
+    assert report.diagnoses == ()
+    assert "Scaler.fit(…).transform(7×4 float64 array) returned None" in told("Scaler", Answer)
