@@ -155,8 +155,8 @@ def _dicts(expected: dict[Any, Any], got: Any, tolerance: Tolerance) -> Differen
 def _numbers(expected: Any, got: Any, tolerance: Tolerance) -> Difference | None:
     if not _is_number(got):
         return Difference(f"it is {describe(got)} where the number {_number(expected)} is expected")
-    if type(expected) is int and type(got) is int and expected == got:
-        return None  # a whole number may be too large for a float
+    if type(expected) is type(got) and expected == got:
+        return None  # also whole numbers that are too large for a float
     try:
         close = bool(_close(np.asarray(expected, complex), np.asarray(got, complex), tolerance))
     except OverflowError:
@@ -179,9 +179,10 @@ def _arrays(expected: Array, got: Any, tolerance: Tolerance) -> Difference | Non
         return Difference(_shape_sentence(expected.shape, got.shape))
     if got.dtype != expected.dtype:
         return Difference(_dtype_sentence(expected.dtype, got.dtype))
+    if np.array_equal(expected, got):
+        return None  # as right answers mostly are: to the last bit
     if expected.dtype.kind not in "biufc":
-        same = bool(np.all(expected == got))
-        return None if same else Difference("its entries differ from the expected ones")
+        return Difference("its entries differ from the expected ones")
     differs = ~_close(expected, got, tolerance)
     if not differs.any():
         return None

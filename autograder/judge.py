@@ -59,14 +59,15 @@ def judge(
     for probe in probes:
         # When the worker was ended, the probes after it would only wait for the same end again.
         runs[probe.name] = run = (
-            Run(failure=ended) if ended else _run(probe, implementation, exercise.name, seed)
+            Run(failure=ended) if ended else _watched(probe, implementation, exercise.name, seed)
         )
         if run.failure is not None and not run.failure.kinds:
             ended = run.failure
-    findings = [_finding(exercise, p, runs[p.name], seed) for p in probes]
-    failed = {f.probe for f in findings if f.verdict in (Verdict.WRONG, Verdict.ERROR)}
-    passed = {f.probe for f in findings if f.verdict is Verdict.PASS}
-    causes = _diagnose(exercise, probes, runs, failed, passed, seed)
+    with _captured():  # what our own code says is not for the student
+        findings = [_finding(exercise, p, runs[p.name], seed) for p in probes]
+        failed = {f.probe for f in findings if f.verdict in (Verdict.WRONG, Verdict.ERROR)}
+        passed = {f.probe for f in findings if f.verdict is Verdict.PASS}
+        causes = _diagnose(exercise, probes, runs, failed, passed, seed)
     return Report(
         exercise=exercise.name,
         findings=tuple(f.diagnosed(causes.get(f.probe)) for f in findings),
@@ -96,7 +97,8 @@ class Call:
     """One call of an implementation, for the sentences of the report."""
 
     name: str
-    arguments: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
     result: Any = None
     returned: bool = False
     found: bool = True
@@ -104,7 +106,9 @@ class Call:
     @property
     def text(self) -> str:
         """The call as it would be written."""
-        return f"{self.name}({self.arguments})"
+        given = [_argument(a) for a in self.args]
+        given += [f"{k}={_argument(v)}" for k, v in self.kwargs.items()]
+        return f"{self.name}({', '.join(given)})"
 
 
 class Witness:
@@ -121,19 +125,19 @@ class Witness:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the implementation, and remember the call."""
-        given = [_argument(a) for a in args] + [f"{k}={_argument(v)}" for k, v in kwargs.items()]
-        call = Call(self._text, ", ".join(given))
+        call = Call(self._text, args, kwargs)
         self._calls.append(call)
         call.result = self._target(*args, **kwargs)
         call.returned = True
-        return self._wrapped(call.result, f"{self._text}(…)" if given else self._text)
+        text = f"{self._text}(…)" if args or kwargs else self._text
+        return self._wrapped(call.result, text)
 
     def __getattr__(self, name: str) -> Any:
         text = f"{self._text}.{name}"
         try:
             value = getattr(self._target, name)
         except BaseException:
-            self._calls.append(Call(text, "", found=False))
+            self._calls.append(Call(text, found=False))
             raise
         return self._wrapped(value, text)
 
@@ -141,9 +145,14 @@ class Witness:
         return value if _is_plain(value) else Witness(value, text, self._calls)
 
 
+_PLAIN = (
+    *(type(None), bool, int, float, complex, str, bytes),
+    *(list, tuple, dict, np.ndarray, np.generic),
+)
+
+
 def _is_plain(value: Any) -> bool:
-    plain = (type(None), bool, int, float, complex, str, bytes, list, tuple, dict, np.ndarray)
-    return isinstance(value, (*plain, np.generic))
+    return isinstance(value, _PLAIN)
 
 
 def _argument(value: Any) -> str:
@@ -155,30 +164,38 @@ def _argument(value: Any) -> str:
     return describe(value)
 
 
+def _watched(probe: Probe, implementation: Implementation, name: str, seed: Seed) -> Run:
+    """Run one probe on an answer; what it prints and what NumPy warns of is kept, too."""
+    with _captured() as (out, caught):
+        run = _run(probe, implementation, name, seed)
+    run.printed = out.getvalue()[:10_000]
+    run.warned = tuple(dict.fromkeys(_short(f"{w.category.__name__}: {w.message}") for w in caught))
+    return run
+
+
 def _run(probe: Probe, implementation: Implementation, name: str, seed: Seed) -> Run:
     """Run one probe; whatever the implementation does ends up in the `Run`."""
     run = Run()
     witness = Witness(implementation, name, run.calls)
     key = zlib.crc32(probe.name.encode())
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(key,)))
-    with _captured(run):
-        try:
-            seen = probe.observe(witness, rng)
-            run.seen = {k: v._target if isinstance(v, Witness) else v for k, v in seen.items()}
-        except Failure as failure:
-            run.failure = failure
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # SystemExit too: an answer must not end the judge
-            verdict = Verdict.MEMORY if isinstance(error, MemoryError) else Verdict.ERROR
-            run.failure = Failure(
-                verdict, _said(error), kinds=class_names(error), traceback=_where(error)
-            )
+    try:
+        seen = probe.observe(witness, rng)
+        run.seen = {k: v._target if isinstance(v, Witness) else v for k, v in seen.items()}
+    except Failure as failure:
+        run.failure = failure
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit too: an answer must not end the judge
+        verdict = Verdict.MEMORY if isinstance(error, MemoryError) else Verdict.ERROR
+        run.failure = Failure(
+            verdict, _said(error), kinds=class_names(error), traceback=_where(error)
+        )
     return run
 
 
 @contextlib.contextmanager
-def _captured(run: Run) -> Iterator[None]:
+def _captured() -> Iterator[tuple[io.StringIO, list[warnings.WarningMessage]]]:
     """Keep what an answer prints, and what NumPy warns of, for the report.
 
     Unread warnings on stderr would cost a right answer its points in stock nbgrader. What a
@@ -192,9 +209,7 @@ def _captured(run: Run) -> Iterator[None]:
         np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"),
     ):
         warnings.simplefilter("always")
-        yield
-    run.printed = out.getvalue()[:10_000]
-    run.warned = tuple(dict.fromkeys(_short(f"{w.category.__name__}: {w.message}") for w in caught))
+        yield out, caught
 
 
 def _said(error: BaseException) -> str:
@@ -286,7 +301,7 @@ def _failed(exercise: Exercise, probe: Probe, run: Run, expected: Run) -> Findin
     assert failure is not None
     if not failure.kinds:
         return Finding.of(probe, failure.verdict, failure.message)
-    call = run.calls[-1] if run.calls else Call(exercise.name, "")
+    call = run.calls[-1] if run.calls else Call(exercise.name)
     if failure.kinds[0] == "NotImplementedError":
         what = f"{call.name} is not written yet: it still raises NotImplementedError"
         return Finding.of(probe, Verdict.MISSING, what)
@@ -384,16 +399,16 @@ def _diagnose(
     if not failed:
         return causes
     agreeing: list[tuple[Mistake, set[str]]] = []
+    # A mistake that fails what the answer passed is out at once.
+    first = sorted(probes, key=lambda p: p.name not in passed)
     for mistake in exercise.mistakes:
-        agrees = {
-            p.name
-            for p in probes
-            if _same(
-                exercise,
-                _run(p, mistake.implementation, exercise.name, seed),
-                runs[p.name],
-            )
-        }
+        agrees = set()
+        for probe in first:
+            known = _run(probe, mistake.implementation, exercise.name, seed)
+            if _same(exercise, known, runs[probe.name]):
+                agrees.add(probe.name)
+            elif probe.name in passed:
+                break
         if len(agrees) == len(probes):
             return dict.fromkeys(failed, Diagnosis.of(mistake))
         if agrees & failed and passed <= agrees:

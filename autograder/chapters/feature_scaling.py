@@ -64,8 +64,11 @@ def correlations(X, Z):
     It is 1 for a column that was only moved and stretched, whatever by. Probes that ask for a mean or
     a deviation ask for it too: otherwise an invented table with the right mean would do.
     """
+    if Z.shape != X.shape:
+        raise ValueError(f"the result has shape {Z.shape}, the table {X.shape}")
+    dX, dZ = X - X.mean(axis=0), Z - Z.mean(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.array([np.corrcoef(X[:, j], Z[:, j])[0, 1] for j in range(X.shape[1])])
+        return (dX * dZ).sum(axis=0) / np.sqrt((dX**2).sum(axis=0) * (dZ**2).sum(axis=0))
 
 
 def with_constant_column(rng, value, rows=7):

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import json
 import math
+import select
 import socket
 import struct
 import sys
@@ -57,6 +58,8 @@ _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _CONSTANTS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 _LENGTHS = struct.Struct(">II")
 _PLAIN_INT = 1 << 53
+# Most frames are smaller, and are read at once.
+_GULP = 1 << 16
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Json = Any
@@ -346,43 +349,54 @@ def send(
 ) -> None:
     """Send one frame, in one write where the kernel takes it.
 
+    With a deadline the socket must be non-blocking, without one it must be blocking.
+
     Raises Unsendable if the frame is too large, Closed if the other side is gone, Deadline when
     `time.monotonic` reaches the deadline.
     """
-    text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode("ascii")
-    size = sum(len(part) for part in parts)
+    text = _to_json(header).encode("ascii")
+    size = sum(map(len, parts))
     if len(text) > MAX_HEADER or size > MAX_BODY:
         raise Unsendable("the values are too large to be handed over")
     start = _LENGTHS.pack(len(text), size) + text
     chunks = [memoryview(part) for part in (start, *parts)]
-    try:
-        while chunks:
-            _arm(sock, deadline)
+    while chunks:
+        try:
             sent = sock.sendmsg(chunks[:64])
-            while chunks and sent >= len(chunks[0]):
-                sent -= len(chunks.pop(0))
-            if sent:
-                chunks[0] = chunks[0][sent:]
-    except TimeoutError:
-        raise Deadline from None
-    except OSError:
-        raise Closed from None
+        except BlockingIOError:
+            _wait(sock, select.POLLOUT, deadline)
+            continue
+        except OSError:
+            raise Closed from None
+        while chunks and sent >= len(chunks[0]):
+            sent -= len(chunks.pop(0))
+        if sent:
+            chunks[0] = chunks[0][sent:]
 
 
 def receive(
     sock: socket.socket, deadline: float | None = None
 ) -> tuple[dict[str, Json], bytearray]:
-    """Return the next frame's JSON object and body; the raw bytes are bounded before they are read.
+    """Return the next frame's JSON object and body; the raw bytes are bounded before they are kept.
+
+    The sides take turns, so nothing may follow a frame. With a deadline the socket must be
+    non-blocking, without one it must be blocking.
 
     Raises WireError, Closed or Deadline, and nothing else.
     """
-    text_size, body_size = _LENGTHS.unpack(_read(sock, _LENGTHS.size, deadline))
+    data = b""
+    while len(data) < _LENGTHS.size:
+        data += _read(sock, deadline)
+    text_size, body_size = _LENGTHS.unpack_from(data)
     if text_size > MAX_HEADER or body_size > MAX_BODY:
         raise WireError("malformed frame: too large")
-    text = _read(sock, text_size, deadline)
-    body = _read(sock, body_size, deadline)
+    end = _LENGTHS.size + text_size
+    text, rest = bytearray(data[_LENGTHS.size : end]), data[end:]
+    if len(text) < text_size:
+        text = _fill(sock, text, text_size, deadline)
+    body = _fill(sock, rest, body_size, deadline)
     try:
-        header = json.loads(text.decode("ascii"), parse_constant=_refuse)
+        header = _from_json(text.decode("ascii"))
     except (ValueError, RecursionError):
         raise WireError("malformed frame: not JSON") from None
     if type(header) is not dict:
@@ -390,15 +404,22 @@ def receive(
     return header, body
 
 
-def _read(sock: socket.socket, size: int, deadline: float | None) -> bytearray:
+def _fill(
+    sock: socket.socket, start: bytes | bytearray, size: int, deadline: float | None
+) -> bytearray:
+    """Return so many bytes: those that came already, and the next from the socket."""
+    if len(start) > size:
+        raise WireError("malformed frame: there are bytes after it")
     data = bytearray(size)
-    view = memoryview(data)
+    data[: len(start)] = start
+    view = memoryview(data)[len(start) :]
     while view:
+        if deadline is not None:
+            _wait(sock, select.POLLIN, deadline)
         try:
-            _arm(sock, deadline)
-            count = sock.recv_into(view)  # never recvmsg: descriptors sent along are dropped
-        except TimeoutError:
-            raise Deadline from None
+            count = sock.recv_into(view)
+        except BlockingIOError:
+            continue
         except OSError:
             raise Closed from None
         if not count:
@@ -407,13 +428,37 @@ def _read(sock: socket.socket, size: int, deadline: float | None) -> bytearray:
     return data
 
 
-def _arm(sock: socket.socket, deadline: float | None) -> None:
-    if deadline is not None:
-        remaining = deadline - time.monotonic()
-        if remaining <= 0:
-            raise TimeoutError
-        sock.settimeout(remaining)
+def _read(sock: socket.socket, deadline: float | None) -> bytes:
+    """Return what comes next: a whole frame, if it is a small one."""
+    while True:
+        if deadline is not None:
+            _wait(sock, select.POLLIN, deadline)
+        try:
+            data = sock.recv(_GULP)  # never recvmsg: descriptors sent along are dropped
+        except BlockingIOError:
+            continue
+        except OSError:
+            raise Closed from None
+        if not data:
+            raise Closed
+        return data
+
+
+def _wait(sock: socket.socket, event: int, deadline: float | None) -> None:
+    """Wait until a socket can be read from or written to."""
+    assert deadline is not None, "a blocking socket does not ask to wait"
+    poll = select.poll()
+    poll.register(sock, event)
+    while (remaining := deadline - time.monotonic()) > 0:
+        if poll.poll(math.ceil(1000 * remaining)):
+            return
+    raise Deadline
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(constant)
+
+
+# Made once: each has settings that `json.dumps` and `json.loads` would set up on every call.
+_to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_from_json = json.JSONDecoder(parse_constant=_refuse).decode

@@ -1,0 +1,202 @@
+"""Length and direction: weights whose length the network does not feel.
+
+A unit whose sum is batch normalized computes the same for its weight vector w and for a·w, a > 0.
+:func:`follow` trains such networks and records what becomes of lengths and directions;
+:class:`Decoupled` is the one problem small enough to compare with a theorem.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from lab.bundle import Batch, Bundle, Layers
+
+Array = NDArray[np.float64]
+
+
+def rescaled(layers: Layers, factor: float) -> Layers:
+    """Return the layers with all hidden weights multiplied by a factor; γ, β and the top stay."""
+    return [[layer[0] * factor, *layer[1:]] for layer in layers[:-1]] + [layers[-1]]
+
+
+@dataclass(frozen=True)
+class Path:
+    """What became of the hidden weights of R networks in T steps, U units in all layers together.
+
+    Attributes
+    ----------
+    lengths : (T + 1, R, U)
+        ‖w‖ of each unit, before the first step and after each step.
+    turns : (T, R, U)
+        The angle between w before and after each step, in radians.
+    slopes : (T, R, U)
+        The norm of the gradient that each unit received, without the decay.
+    losses : (T, R)
+    accuracy : (R,)
+        On the test digits.
+    """
+
+    lengths: Array
+    turns: Array
+    slopes: Array
+    losses: Array
+    accuracy: Array
+
+
+def follow(
+    bundle: Bundle,
+    rates: ArrayLike,
+    steps: int,
+    batch: int = 32,
+    *,
+    decay: ArrayLike = 0.0,
+    others: ArrayLike | None = None,
+) -> Path:
+    """Train by plain SGD with weight decay on the hidden weights only, and follow each unit.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Of normalized networks; take float64, since a step may lengthen w by less than float32 sees.
+    rates, decay : a number or (R,) each
+        η and λ of the hidden weights: w ← w − η·(g + λ·w).
+    others : a number or (R,), optional
+        The learning rate of all other parameters; η where it is not given.
+    """
+    eta, lam = (_column(value, bundle) for value in (rates, decay))
+    rest = eta if others is None else _column(others, bundle)
+    lengths, turns, slopes, losses = [_lengths(bundle.layers)], [], [], []
+    for _ in range(steps):
+        loss, gradient = bundle.gradient(bundle.draw(batch))
+        old = bundle.layers
+        bundle.layers = [
+            [
+                p - eta * (g + lam * p) if i == 0 and layer is not old[-1] else p - rest * g
+                for i, (p, g) in enumerate(zip(layer, gradients, strict=True))
+            ]
+            for layer, gradients in zip(old, gradient, strict=True)
+        ]
+        lengths.append(_lengths(bundle.layers))
+        turns.append(_angles(old, bundle.layers))
+        slopes.append(_lengths(gradient))
+        losses.append(loss)
+    return Path(
+        *(torch.stack(found).double().numpy() for found in (lengths, turns, slopes, losses)),
+        accuracy=bundle.accuracy(),
+    )
+
+
+def rms(values: Array) -> Array:
+    """Return the root mean square of (T, R, U) values over time and units, for each network."""
+    mean: Array = (values**2).mean(axis=(0, 2))
+    return np.sqrt(mean)
+
+
+def _column(value: ArrayLike, bundle: Bundle) -> Tensor:
+    return torch.as_tensor(np.asarray(value), dtype=bundle.X.dtype).reshape(-1, 1, 1)
+
+
+def _lengths(layers: Layers) -> Tensor:
+    """Return ‖w‖ of every hidden unit, (R, U)."""
+    return torch.cat([W.norm(dim=1) for W, *_ in layers[:-1]], dim=1)
+
+
+def _angles(old: Layers, new: Layers) -> Tensor:
+    """Return the angle by which every hidden unit has turned, (R, U)."""
+    found = []
+    for (V, *_), (W, *_) in zip(old[:-1], new[:-1], strict=True):
+        a, b = V / V.norm(dim=1, keepdim=True), W / W.norm(dim=1, keepdim=True)
+        # Exact for small angles, where the arc cosine of a rounded 1 is not.
+        found.append(2 * torch.arcsin(((a - b).norm(dim=1) / 2).clamp(max=1)))
+    return torch.cat(found, dim=1)
+
+
+def invariance(bundle: Bundle, batch: Batch, factor: float) -> tuple[float, float, float]:
+    """Compare a network with one whose hidden weights are ``factor`` times as long.
+
+    Returns
+    -------
+    output, slope, radial : floats
+        The relative difference of the logits; that between ``factor`` times the gradient at the
+        long weights and the gradient at the short ones; and the largest absolute cosine between a
+        unit's weights and its gradient.
+    """
+    long = rescaled(bundle.layers, factor)
+    with torch.no_grad():
+        here, there = (bundle.forward(batch[0], layers)[-1] for layers in (bundle.layers, long))
+    _, g = bundle.gradient(batch)
+    _, h = bundle.gradient(batch, long)
+    slope, radial = [], []
+    for (W, *_), (a, *_), (b, *_) in zip(bundle.layers[:-1], g[:-1], h[:-1], strict=True):
+        slope.append((factor * b - a).norm() / a.norm())
+        radial.append(((W * a).sum(dim=1) / (W.norm(dim=1) * a.norm(dim=1))).abs().max())
+    return (
+        float((there - here).norm() / here.norm()),
+        float(torch.stack(slope).max()),
+        float(torch.stack(radial).max()),
+    )
+
+
+class Decoupled:
+    """Least squares with one normalized unit: min over w, γ of ½·mean((γ·x·w/‖w‖_S − y)²).
+
+    With the best γ for each w, what remains is a function of the direction of w alone,
+    ``½·(mean(y²) − (w·c)²/(w·S·w))`` with S = XᵀX/N and c = Xᵀy/N.
+
+    Parameters
+    ----------
+    X : (N, D)
+    y : (N,)
+    """
+
+    def __init__(self, X: ArrayLike, y: ArrayLike) -> None:
+        X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+        self.S, self.c = X.T @ X / len(X), X.T @ y / len(X)
+        self.flattest, *_, self.steepest = np.linalg.eigvalsh(self.S)
+        self.solution = np.linalg.solve(self.S, self.c)
+
+    def directions(self, start: Array, steps: int) -> Array:
+        """Return the excess loss along gradient descent on the direction, (steps + 1,).
+
+        The step of Kohler et al. (2019), section 4: ``‖w‖²_S / (2·L·|ρ|)`` on
+        ``ρ(w) = −(w·c)²/‖w‖²_S``, after which w is normalized.
+        """
+        w, found = start / np.sqrt(start @ self.S @ start), []
+        best = self.c @ self.solution
+        for _ in range(steps + 1):
+            rho = (w @ self.c) ** 2  # w has S-norm 1
+            found.append((best - rho) / 2)
+            slope = -2 * ((w @ self.c) * self.c - rho * (self.S @ w))
+            w = w - slope / (2 * self.steepest * rho)
+            w = w / np.sqrt(w @ self.S @ w)
+        return np.array(found)
+
+    def plain(self, start: Array, steps: int) -> Array:
+        """Return the excess loss along gradient descent with the rate 1/L, (steps + 1,).
+
+        It begins where the other does: at the best multiple of ``start``.
+        """
+        v = start * (start @ self.c) / (start @ self.S @ start)
+        found = []
+        for _ in range(steps + 1):
+            error = v - self.solution
+            found.append(error @ self.S @ error / 2)
+            v = v - (self.S @ error) / self.steepest
+        return np.array(found)
+
+
+def ravine(seed: int, condition: float, samples: int = 400, features: int = 20) -> Decoupled:
+    """Draw a regression whose Hessian has exactly the given condition number."""
+    rng = np.random.default_rng([seed, 7])
+    Q, _ = np.linalg.qr(rng.normal(size=(samples, features)))
+    X = Q * np.sqrt(samples * np.geomspace(1, condition, features) / condition)
+    return Decoupled(X, X @ rng.normal(size=features) + 0.1 * rng.normal(size=samples))
+
+
+def starts(seeds: Sequence[int], features: int = 20) -> list[Array]:
+    """Return one random direction to start from per seed."""
+    return [np.random.default_rng([seed, 8]).normal(size=features) for seed in seeds]
