@@ -52,7 +52,8 @@ def clear_errors(command: Command) -> Command:
 
 
 def _stop(message: str) -> None:
-    Console(stderr=True).print(f"[bold red]autograder:[/] {escape(message)}", highlight=False)
+    said = f"[bold red]autograder:[/] {escape(message)}"
+    Console(stderr=True).print(said, highlight=False, soft_wrap=True)
     raise typer.Exit(2)
 
 

@@ -22,8 +22,9 @@ import nbformat
 import numpy as np
 
 import autograder
+from autograder.chapters import SLUGS
 from autograder.classroom.grading import CellGrade, Graded
-from autograder.classroom.release import CourseError
+from autograder.classroom.release import CourseError, unwritable
 from autograder.classroom.submissions import Assignment, Submission
 from autograder.sandbox.pool import Limits
 
@@ -36,7 +37,7 @@ def engine(assignment: str) -> str:
     digest = hashlib.sha256()
     root = Path(autograder.__file__).parent
     for path in sorted(root.rglob("*.py")):
-        if path.parent.name == "chapters" and path.stem not in ("__init__", assignment):
+        if path.parent.name == "chapters" and path.stem in SLUGS and path.stem != assignment:
             continue
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
@@ -119,10 +120,7 @@ class Ledger:
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise CourseError(
-                f"{self.path} cannot be written: {error.strerror}. What was graded before is kept; "
-                "make room and run the same command again."
-            ) from error
+            raise unwritable(self.path, error) from error
         self._last = hashlib.sha256(line).hexdigest()
 
     def _read(self) -> int:

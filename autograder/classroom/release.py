@@ -26,6 +26,14 @@ class CourseError(Exception):
     """Something about the course directory keeps us from going on; the message says what to do."""
 
 
+def unwritable(path: Path, error: OSError) -> CourseError:
+    """The error for a result that could not be written: the disk is full, or it is not ours."""
+    return CourseError(
+        f"{path} cannot be written: {error.strerror}. What was graded before is kept; make room "
+        "and run the same command again."
+    )
+
+
 def course_config(course: Path) -> Config:
     """The nbgrader configuration of a course directory.
 

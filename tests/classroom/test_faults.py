@@ -10,6 +10,8 @@ import random
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -185,3 +187,49 @@ def test_a_warm_parent_that_dies_costs_no_grade(few, warm, subject, hand_in, des
     assert again.exitcode == 0
     full = sum(e.points for e in subject.exercises)
     assert scores(course) == {**deserved(subject), "a-slow-student": full}
+
+
+FILL = """
+set -eu
+mount -t tmpfs -o size=3m tmpfs {place}
+cp -r {course} {place}/course
+room=$(df --output=avail -k {place} | tail -1)
+head -c $(( (room - {left}) * 1024 )) /dev/zero > {place}/fill || true
+{python} -m autograder grade {slug} --course {place}/course --jobs 2 --no-walls > {out}/first 2>&1 \
+    && code=0 || code=$?
+echo $code > {out}/code
+cp {place}/course/grades/{slug}.ledger.jsonl {out}/before || true
+rm {place}/fill
+{python} -m autograder grade {slug} --course {place}/course --jobs 2 --no-walls > {out}/second 2>&1
+cp -r {place}/course {out}/course
+"""
+
+
+@pytest.mark.parametrize("left", [0, 24, 120, 400, 700])
+def test_a_full_disk_loses_nothing(left, few, tmp_path, subject):
+    """On a small disk with so many kilobytes left: a sentence, and then all goes on."""
+    alone = ["unshare", "--user", "--map-root-user", "--mount", "bash", "-c"]
+    if subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("NO NAMESPACES HERE: a full disk was not tried")
+    place, out = tmp_path / "disk", tmp_path / "out"
+    place.mkdir()
+    out.mkdir()
+    script = FILL.format(
+        place=place, course=few, left=left, python=sys.executable, slug=SLUG, out=out
+    )
+    done = subprocess.run([*alone, script], check=False, capture_output=True, text=True)
+    first = (out / "first").read_text()
+    assert done.returncode == 0, done.stderr + first + (out / "second").read_text()
+    assert (out / "code").read_text().strip() in ("0", "2"), first
+    assert "Traceback" not in first
+    if (out / "code").read_text().strip() == "2":
+        said = " ".join(first.split())
+        assert "No space left on device" in said or "disk is full" in said, first
+        assert "run the same command again" in said, first
+    after = (out / "course" / "grades" / f"{SLUG}.ledger.jsonl").read_bytes()
+    if (out / "before").exists():
+        kept = (out / "before").read_bytes().rpartition(b"\n")[0]
+        assert after.startswith(kept), "a verdict was lost"
+    students = [line["graded"]["student"] for line in ledger(out / "course")]
+    assert len(students) == len(set(students)), "a submission was graded twice"
+    assert scores(out / "course") == deserved(subject)

@@ -10,10 +10,11 @@ import time
 
 import nbformat
 import pytest
-from classroom_helpers import NOTEBOOK, SLUG, as_bytes, scores
+from classroom_helpers import LIMITS, NOTEBOOK, SECRET, SLUG, as_bytes, scores
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from autograder.classroom.judges import grade_class
 from autograder.classroom.submissions import (
     MAX_BYTES,
     MAX_CELLS,
@@ -600,6 +601,39 @@ FUZZ = settings(
 )
 
 
+@pytest.fixture(scope="module")
+def good(desk) -> bytes:
+    """A notebook with right answers, as a file."""
+    return as_bytes(desk.fill_in())
+
+
+def spoilt(chance: random.Random, raw: bytes) -> bytes:
+    """A notebook's JSON with something replaced, deleted, copied, swapped, or cut."""
+    if chance.random() < 0.2:
+        at, length = chance.randrange(len(raw)), chance.randrange(30)
+        return raw[:at] + chance.randbytes(chance.randrange(4)) + raw[at + length :]
+    tree = json.loads(raw)
+    odd = (None, True, -1, 10**20, 0.5, "", "code", "test_Scaler", "\ud800", [], [1], {}, {"a": 1})
+    for _ in range(chance.randint(1, 6)):
+        if not isinstance(tree, (dict, list)):
+            break
+        how = chance.choice(["set", "delete", "copy", "swap"])
+        tree = change(tree, chance.choice(list(places(tree))), chance.choice(odd), how)
+    return json.dumps(tree).encode()
+
+
+def fair(desk, graded):
+    """Whatever is done to a notebook, no cell earns more than it is worth, or is our fault."""
+    assert not graded.blocked
+    assert len(graded.grades) == 6
+    for each in graded.grades:
+        assert each.score is None or 0 <= each.score <= each.points
+    assert graded.score <= desk.full
+    json.dumps(graded.to_dict(), ensure_ascii=False).encode("utf-8")
+    if graded.notebook:
+        nbformat.validate(nbformat.reads(graded.notebook, as_version=4))
+
+
 class TestChance:
     def intake(self, desk, data):
         submission = desk.read(data)
@@ -616,41 +650,46 @@ class TestChance:
                 assert entry.source == entry.origin.source
         return submission
 
-    @settings(FUZZ, max_examples=200)
+    @settings(FUZZ, max_examples=1000)
     @given(data=st.data())
-    def test_changed_structure(self, data, desk):
-        self.intake(desk, data.draw(mutated(as_bytes(desk.fill_in()))))
+    def test_changed_structure(self, data, desk, good):
+        self.intake(desk, data.draw(mutated(good)))
 
-    @settings(FUZZ, max_examples=100)
+    @settings(FUZZ, max_examples=500)
     @given(
         cuts=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=4), st.integers(0, 9))),
     )
     @example(cuts=[(0.5, b"\0", 0)])
-    def test_changed_bytes(self, cuts, desk):
-        raw = bytearray(as_bytes(desk.fill_in()))
+    def test_changed_bytes(self, cuts, desk, good):
+        raw = bytearray(good)
         for place, new, length in cuts:
             at = int(place * len(raw))
             raw[at : at + length] = new
         self.intake(desk, bytes(raw))
 
-    @settings(FUZZ, max_examples=50)
+    @settings(FUZZ, max_examples=200)
     @given(st.binary(max_size=200))
     def test_noise(self, desk, noise):
         self.intake(desk, noise)
 
     @settings(FUZZ, max_examples=40)
     @given(data=st.data())
-    def test_graded(self, data, desk):
-        """Whatever is done to a notebook, no cell earns more than it is worth, or is our fault."""
-        graded = desk.grade(data.draw(mutated(as_bytes(desk.fill_in()))))
-        assert not graded.blocked
-        assert len(graded.grades) == 6
-        for each in graded.grades:
-            assert each.score is None or 0 <= each.score <= each.points
-        assert graded.score <= desk.full
-        json.dumps(graded.to_dict(), ensure_ascii=False).encode("utf-8")
-        if graded.notebook:
-            nbformat.validate(nbformat.reads(graded.notebook, as_version=4))
+    def test_graded(self, data, desk, good):
+        fair(desk, desk.grade(data.draw(mutated(good))))
+
+    def test_a_class_of_chance(self, desk, good):
+        """Three hundred spoilt notebooks, graded as one class: each has its grades, none waits."""
+        chance = random.Random(0)
+        waiting = [
+            desk.read(spoilt(chance, good) if k % 10 else good, f"student-{k:03d}")
+            for k in range(300)
+        ]
+        graded = grade_class(desk.assignment, waiting, SECRET, jobs=2, limits=LIMITS)
+        found = {g.student: g for g in graded}
+        assert set(found) == {s.student for s in waiting}
+        for number, each in enumerate(sorted(found.values(), key=lambda g: g.student)):
+            fair(desk, each)
+            assert number % 10 or each.score == desk.full, "an innocent lost points"
 
     @settings(FUZZ, max_examples=20)
     @given(data=st.data())
