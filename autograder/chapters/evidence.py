@@ -20,10 +20,11 @@ from autograder.exercise import Argument, Chapter, Exercise, Tolerance, mistake,
 
 TOLERANCE = Tolerance(relative=1e-6, absolute=1e-9)
 
-AS_MANY_ROWS = "X and Y have a row for each sample, so one is as long as the other"
+AS_MANY_ROWS = "inputs and targets have one entry per sample, so one is as long as the other"
 NO_TIES = "no normalized value is exactly 0"
 MAXIMUM_COMMUTES = "max(u, 0) and max(0, u) are the same number"
-TANH_IS_LOGISTIC = "a number of the same size in either order"
+SYMMETRIC = "distance and cosine are the same in either order"
+COMMUTES = "the function has the same value with its arguments exchanged"
 
 
 def network(rng, sizes, gain=1.4):
@@ -112,12 +113,16 @@ def shift_leaves_the_weights_alone(f, rng):
 def shift_without_a_hidden_layer(f, rng):
     """A linear model is a network, too: one weight matrix, and no shift."""
     X, Y, weights = regression(rng, (4, 3))
-    return {"the distance and the cosine of a linear model": f(X, Y, weights, 0, 0.5)}
+    distance, cosine = f(X, Y, weights, 0, 0.5)
+    return {"the distance": distance, "the cosine": cosine}
 
 
 @mistake(
     earns=0,
-    hint="The definition asks how much the layer's problem was changed *by the others*: its own weights stay where they are. Index i below `layer`, not up to it.",
+    hint=(
+        "The definition asks how much the layer's problem was changed *by the others*: its own "
+        "weights stay where they are. Index i below `layer`, not up to it."
+    ),
 )
 def moves_the_layer_itself(X, Y, weights, layer, lr):
     """The layer that is measured is moved, too, not only those before it."""
@@ -143,7 +148,10 @@ def moves_the_layer_itself(X, Y, weights, layer, lr):
 
 @mistake(
     earns=0,
-    hint="The gradient of the next step differs for many reasons. G′ isolates one: only the layers before this one have moved.",
+    hint=(
+        "The gradient of the next step differs for many reasons. G′ isolates one: only the layers "
+        "before this one have moved."
+    ),
 )
 def moves_every_layer(X, Y, weights, layer, lr):
     """Every layer is moved: the second gradient is that of the next training step."""
@@ -168,8 +176,11 @@ def moves_every_layer(X, Y, weights, layer, lr):
 
 
 @mistake(
-    earns=0,
-    hint="The layers after this one keep their old weights in G′: the definition is about the inputs that a layer receives, which only earlier layers change.",
+    earns=2,
+    hint=(
+        "The layers after this one keep their old weights in G′: the definition is about the inputs "
+        "that a layer receives, which only earlier layers change."
+    ),
 )
 def moves_the_later_layers_too(X, Y, weights, layer, lr):
     """All layers but this one are moved, those after it as well."""
@@ -193,61 +204,17 @@ def moves_the_later_layers_too(X, Y, weights, layer, lr):
     return float(distance), float(cosine)
 
 
-@mistake(earns=1, hint="Earlier layers are those nearer to the input: indices below `layer`.")
-def moves_the_later_layers_only(X, Y, weights, layer, lr):
-    """The layers after this one are moved, and those before it are not."""
-
-    def gradients(weights):
-        inputs = [X]
-        for W in weights[:-1]:
-            inputs.append(np.maximum(inputs[-1] @ W, 0))
-        gradient = (inputs[-1] @ weights[-1] - Y) / len(X)
-        found = []
-        for W, h in zip(weights[::-1], inputs[::-1]):
-            found.append(h.T @ gradient)
-            gradient = (gradient @ W.T) * (h > 0)
-        return found[::-1]
-
-    before = gradients(weights)
-    moved = [W - lr * g if i > layer else W for i, (W, g) in enumerate(zip(weights, before))]
-    G, G_moved = before[layer], gradients(moved)[layer]
-    distance = np.linalg.norm(G - G_moved)
-    cosine = np.sum(G * G_moved) / (np.linalg.norm(G) * np.linalg.norm(G_moved))
-    return float(distance), float(cosine)
-
-
 @mistake(
-    earns=0,
-    hint="All earlier layers make the same training step. The definition moves W₁ to W₍ᵢ₋₁₎.",
-)
-def moves_the_layer_before_only(X, Y, weights, layer, lr):
-    """Only the layer directly before is moved, not all earlier ones."""
-
-    def gradients(weights):
-        inputs = [X]
-        for W in weights[:-1]:
-            inputs.append(np.maximum(inputs[-1] @ W, 0))
-        gradient = (inputs[-1] @ weights[-1] - Y) / len(X)
-        found = []
-        for W, h in zip(weights[::-1], inputs[::-1]):
-            found.append(h.T @ gradient)
-            gradient = (gradient @ W.T) * (h > 0)
-        return found[::-1]
-
-    before = gradients(weights)
-    moved = [W - lr * g if i == layer - 1 else W for i, (W, g) in enumerate(zip(weights, before))]
-    G, G_moved = before[layer], gradients(moved)[layer]
-    distance = np.linalg.norm(G - G_moved)
-    cosine = np.sum(G * G_moved) / (np.linalg.norm(G) * np.linalg.norm(G_moved))
-    return float(distance), float(cosine)
-
-
-@mistake(
-    earns=1,
-    hint="Gradient descent moves all layers at once, along gradients taken at the same, old weights. Compute them first, then move.",
+    earns=3,
+    hint=(
+        "Gradient descent moves all layers at once, along gradients taken at the same, old weights. "
+        "Compute them first, then move."
+    ),
 )
 def moves_one_layer_after_the_other(X, Y, weights, layer, lr):
-    """Each earlier layer is moved along a gradient that was computed after the one before it had moved."""
+    """Each earlier layer is moved along a gradient that was computed after the one before it
+    had moved.
+    """
 
     def gradients(weights):
         inputs = [X]
@@ -270,7 +237,10 @@ def moves_one_layer_after_the_other(X, Y, weights, layer, lr):
     return float(distance), float(cosine)
 
 
-@mistake(earns=1, hint="A training step goes down: W - lr · gradient.")
+@mistake(
+    earns=2,
+    hint="A training step goes down: W - lr · gradient.",
+)
 def moves_uphill(X, Y, weights, layer, lr):
     """The earlier layers are moved along the gradient, uphill, not against it."""
 
@@ -293,7 +263,10 @@ def moves_uphill(X, Y, weights, layer, lr):
     return float(distance), float(cosine)
 
 
-@mistake(earns=1, hint="A training step is as long as the learning rate says: W - lr · gradient.")
+@mistake(
+    earns=2,
+    hint="A training step is as long as the learning rate says: W - lr · gradient.",
+)
 def moves_without_the_learning_rate(X, Y, weights, layer, lr):
     """The earlier layers are moved by the whole gradient, without the learning rate."""
 
@@ -317,7 +290,7 @@ def moves_without_the_learning_rate(X, Y, weights, layer, lr):
 
 
 @mistake(
-    earns=3,
+    earns=4,
     hint="A relative change is a useful number, too, but the definition asks for ‖G - G′‖ itself.",
 )
 def divides_the_distance_by_the_gradient(X, Y, weights, layer, lr):
@@ -342,35 +315,17 @@ def divides_the_distance_by_the_gradient(X, Y, weights, layer, lr):
     return float(distance), float(cosine)
 
 
-@mistake(earns=3, hint="The norm is the *root* of the sum of squares.")
-def squares_the_distance(X, Y, weights, layer, lr):
-    """The squared distance is returned."""
-
-    def gradients(weights):
-        inputs = [X]
-        for W in weights[:-1]:
-            inputs.append(np.maximum(inputs[-1] @ W, 0))
-        gradient = (inputs[-1] @ weights[-1] - Y) / len(X)
-        found = []
-        for W, h in zip(weights[::-1], inputs[::-1]):
-            found.append(h.T @ gradient)
-            gradient = (gradient @ W.T) * (h > 0)
-        return found[::-1]
-
-    before = gradients(weights)
-    moved = [W - lr * g if i < layer else W for i, (W, g) in enumerate(zip(weights, before))]
-    G, G_moved = before[layer], gradients(moved)[layer]
-    distance = np.sum((G - G_moved) ** 2)
-    cosine = np.sum(G * G_moved) / (np.linalg.norm(G) * np.linalg.norm(G_moved))
-    return float(distance), float(cosine)
-
-
 @mistake(
-    earns=3,
-    hint="For a matrix, `np.linalg.norm(A, 2)` is the spectral norm. The gradient is a long list of numbers here; its length is `np.linalg.norm(A)`, without the 2.",
+    earns=4,
+    hint=(
+        "For a matrix, `np.linalg.norm(A, 2)` is the spectral norm. The gradient is a long list of "
+        "numbers here; its length is `np.linalg.norm(A)`, without the 2."
+    ),
 )
 def takes_the_spectral_norm(X, Y, weights, layer, lr):
-    """The distance is the largest singular value of G - G′ (`np.linalg.norm(…, 2)`), not the root of the sum of squares."""
+    """The distance is the largest singular value of G - G′ (`np.linalg.norm(…, 2)`), not the
+    root of the sum of squares.
+    """
 
     def gradients(weights):
         inputs = [X]
@@ -393,32 +348,7 @@ def takes_the_spectral_norm(X, Y, weights, layer, lr):
 
 @mistake(
     earns=3,
-    hint="Two gradients of the same length may point anywhere. Subtract first, then take the norm.",
-)
-def subtracts_the_norms(X, Y, weights, layer, lr):
-    """The difference of the norms, | ‖G‖ - ‖G′‖ |, is returned as the distance."""
-
-    def gradients(weights):
-        inputs = [X]
-        for W in weights[:-1]:
-            inputs.append(np.maximum(inputs[-1] @ W, 0))
-        gradient = (inputs[-1] @ weights[-1] - Y) / len(X)
-        found = []
-        for W, h in zip(weights[::-1], inputs[::-1]):
-            found.append(h.T @ gradient)
-            gradient = (gradient @ W.T) * (h > 0)
-        return found[::-1]
-
-    before = gradients(weights)
-    moved = [W - lr * g if i < layer else W for i, (W, g) in enumerate(zip(weights, before))]
-    G, G_moved = before[layer], gradients(moved)[layer]
-    distance = abs(np.linalg.norm(G) - np.linalg.norm(G_moved))
-    cosine = np.sum(G * G_moved) / (np.linalg.norm(G) * np.linalg.norm(G_moved))
-    return float(distance), float(cosine)
-
-
-@mistake(
-    earns=3, hint="A cosine lies between -1 and 1: divide the inner product by ‖G‖ and by ‖G′‖."
+    hint="A cosine lies between -1 and 1: divide the inner product by ‖G‖ and by ‖G′‖.",
 )
 def returns_the_inner_product(X, Y, weights, layer, lr):
     """The inner product of G and G′ is returned without dividing by the two norms."""
@@ -442,7 +372,10 @@ def returns_the_inner_product(X, Y, weights, layer, lr):
     return float(distance), float(cosine)
 
 
-@mistake(earns=3, hint="Leave out the arc cosine.")
+@mistake(
+    earns=3,
+    hint="Leave out the arc cosine.",
+)
 def returns_the_angle(X, Y, weights, layer, lr):
     """The angle between the gradients is returned where its cosine is asked."""
 
@@ -465,58 +398,10 @@ def returns_the_angle(X, Y, weights, layer, lr):
     return float(distance), float(np.arccos(min(cosine, 1.0)))
 
 
-@mistake(earns=3, hint="The cosine itself is asked: 1 for gradients that point the same way.")
-def returns_the_cosine_distance(X, Y, weights, layer, lr):
-    """1 - cos is returned where the cosine is asked."""
-
-    def gradients(weights):
-        inputs = [X]
-        for W in weights[:-1]:
-            inputs.append(np.maximum(inputs[-1] @ W, 0))
-        gradient = (inputs[-1] @ weights[-1] - Y) / len(X)
-        found = []
-        for W, h in zip(weights[::-1], inputs[::-1]):
-            found.append(h.T @ gradient)
-            gradient = (gradient @ W.T) * (h > 0)
-        return found[::-1]
-
-    before = gradients(weights)
-    moved = [W - lr * g if i < layer else W for i, (W, g) in enumerate(zip(weights, before))]
-    G, G_moved = before[layer], gradients(moved)[layer]
-    distance = np.linalg.norm(G - G_moved)
-    cosine = np.sum(G * G_moved) / (np.linalg.norm(G) * np.linalg.norm(G_moved))
-    return float(distance), float(1 - cosine)
-
-
 @mistake(
-    earns=4,
-    hint="Treat the gradient of the layer as one long vector: sum over all of its entries before dividing.",
+    earns=0,
+    hint="The distance first, the cosine second.",
 )
-def averages_the_cosines_of_the_units(X, Y, weights, layer, lr):
-    """The second result is the mean of one cosine per unit, not the cosine of the whole gradient."""
-
-    def gradients(weights):
-        inputs = [X]
-        for W in weights[:-1]:
-            inputs.append(np.maximum(inputs[-1] @ W, 0))
-        gradient = (inputs[-1] @ weights[-1] - Y) / len(X)
-        found = []
-        for W, h in zip(weights[::-1], inputs[::-1]):
-            found.append(h.T @ gradient)
-            gradient = (gradient @ W.T) * (h > 0)
-        return found[::-1]
-
-    before = gradients(weights)
-    moved = [W - lr * g if i < layer else W for i, (W, g) in enumerate(zip(weights, before))]
-    G, G_moved = before[layer], gradients(moved)[layer]
-    distance = np.linalg.norm(G - G_moved)
-    cosine = np.mean(
-        np.sum(G * G_moved, axis=0) / np.sqrt(np.sum(G**2, axis=0) * np.sum(G_moved**2, axis=0))
-    )
-    return float(distance), float(cosine)
-
-
-@mistake(earns=0, hint="The distance first, the cosine second.")
 def returns_the_cosine_first(X, Y, weights, layer, lr):
     """The results are returned in the other order: the cosine comes first."""
 
@@ -540,8 +425,11 @@ def returns_the_cosine_first(X, Y, weights, layer, lr):
 
 
 @mistake(
-    earns=1,
-    hint='That is the popular meaning of "covariate shift", a change of distributions. Santurkar et al. measure its consequence: the change of the layer\'s gradient.',
+    earns=2,
+    hint=(
+        'That is the popular meaning of "covariate shift", a change of distributions. Santurkar et '
+        "al. measure its consequence: the change of the layer's gradient."
+    ),
 )
 def measures_the_inputs_of_the_layer(X, Y, weights, layer, lr):
     """The inputs of the layer are compared, before and after, not its gradients."""
@@ -563,27 +451,11 @@ def measures_the_inputs_of_the_layer(X, Y, weights, layer, lr):
 
 
 @mistake(
-    earns=0,
-    hint="Moving the earlier layers is the cause; what it does to the gradient of *this* layer is asked. Compute that gradient twice.",
-)
-def compares_the_weights(X, Y, weights, layer, lr):
-    """The weights are compared, before and after the step, not the gradients."""
-    inputs = [X]
-    for W in weights[:-1]:
-        inputs.append(np.maximum(inputs[-1] @ W, 0))
-    gradient = (inputs[-1] @ weights[-1] - Y) / len(X)
-    for i in reversed(range(layer, len(weights))):
-        g = inputs[i].T @ gradient
-        gradient = (gradient @ weights[i].T) * (inputs[i] > 0)
-    W = weights[layer]
-    after = W - lr * g
-    cosine = np.sum(W * after) / (np.linalg.norm(W) * np.linalg.norm(after))
-    return float(np.linalg.norm(W - after)), float(cosine)
-
-
-@mistake(
     earns=2,
-    hint="The loss has a factor 1/N, and so has its gradient; without it, every step is N times as long.",
+    hint=(
+        "The loss has a factor 1/N, and so has its gradient; without it, every step is N times as "
+        "long."
+    ),
 )
 def sums_the_loss_over_samples(X, Y, weights, layer, lr):
     """The loss is summed over the samples, not averaged."""
@@ -607,30 +479,10 @@ def sums_the_loss_over_samples(X, Y, weights, layer, lr):
     return float(distance), float(cosine)
 
 
-@mistake(earns=2, hint="The derivative of ½ (o - y)² is o - y, without a factor 2.")
-def doubles_the_gradient(X, Y, weights, layer, lr):
-    """The gradient is twice as large: the ½ in the loss was forgotten."""
-
-    def gradients(weights):
-        inputs = [X]
-        for W in weights[:-1]:
-            inputs.append(np.maximum(inputs[-1] @ W, 0))
-        gradient = 2 * (inputs[-1] @ weights[-1] - Y) / len(X)
-        found = []
-        for W, h in zip(weights[::-1], inputs[::-1]):
-            found.append(h.T @ gradient)
-            gradient = (gradient @ W.T) * (h > 0)
-        return found[::-1]
-
-    before = gradients(weights)
-    moved = [W - lr * g if i < layer else W for i, (W, g) in enumerate(zip(weights, before))]
-    G, G_moved = before[layer], gradients(moved)[layer]
-    distance = np.linalg.norm(G - G_moved)
-    cosine = np.sum(G * G_moved) / (np.linalg.norm(G) * np.linalg.norm(G_moved))
-    return float(distance), float(cosine)
-
-
-@mistake(earns=2, hint="The loss averages over the N samples and *sums* over the outputs of each.")
+@mistake(
+    earns=2,
+    hint="The loss averages over the N samples and *sums* over the outputs of each.",
+)
 def averages_over_the_outputs_too(X, Y, weights, layer, lr):
     """The loss is averaged over the outputs, too, as `np.mean` does over the whole array."""
 
@@ -654,8 +506,11 @@ def averages_over_the_outputs_too(X, Y, weights, layer, lr):
 
 
 @mistake(
-    earns=1,
-    hint="The ReLU stands between the layers. The output is h W without one, or no prediction could be negative.",
+    earns=2,
+    hint=(
+        "The ReLU stands between the layers. The output is h W without one, or no prediction could "
+        "be negative."
+    ),
 )
 def applies_relu_to_the_output(X, Y, weights, layer, lr):
     """The last layer has a ReLU, too, where it should be linear."""
@@ -682,7 +537,10 @@ def applies_relu_to_the_output(X, Y, weights, layer, lr):
 
 @mistake(
     earns=2,
-    hint="The slope of a ReLU is 1 where its output is positive and 0 elsewhere. Multiply by it on the way back.",
+    hint=(
+        "The slope of a ReLU is 1 where its output is positive and 0 elsewhere. Multiply by it on "
+        "the way back."
+    ),
 )
 def forgets_the_slope_of_relu(X, Y, weights, layer, lr):
     """The gradient passes through every ReLU, also where its input was negative."""
@@ -706,30 +564,10 @@ def forgets_the_slope_of_relu(X, Y, weights, layer, lr):
     return float(distance), float(cosine)
 
 
-@mistake(earns=2, hint="Between two matrices stands a ReLU: h = max(h W, 0).")
-def forgets_the_activation_altogether(X, Y, weights, layer, lr):
-    """The network is linear: no ReLU on the way up, and none on the way down."""
-
-    def gradients(weights):
-        inputs = [X]
-        for W in weights[:-1]:
-            inputs.append(inputs[-1] @ W)
-        gradient = (inputs[-1] @ weights[-1] - Y) / len(X)
-        found = []
-        for W, h in zip(weights[::-1], inputs[::-1]):
-            found.append(h.T @ gradient)
-            gradient = gradient @ W.T
-        return found[::-1]
-
-    before = gradients(weights)
-    moved = [W - lr * g if i < layer else W for i, (W, g) in enumerate(zip(weights, before))]
-    G, G_moved = before[layer], gradients(moved)[layer]
-    distance = np.linalg.norm(G - G_moved)
-    cosine = np.sum(G * G_moved) / (np.linalg.norm(G) * np.linalg.norm(G_moved))
-    return float(distance), float(cosine)
-
-
-@mistake(earns=0, hint="`layer` is an index into the list `weights`: 0 is the first.")
+@mistake(
+    earns=2,
+    hint="`layer` is an index into the list `weights`: 0 is the first.",
+)
 def counts_layers_from_one(X, Y, weights, layer, lr):
     """Layers are counted from 1, so that the layer before the right one is measured."""
 
@@ -753,7 +591,8 @@ def counts_layers_from_one(X, Y, weights, layer, lr):
 
 
 @mistake(
-    earns=7, hint="`W -= lr * g` writes into the caller's array. `W - lr * g` makes a new one."
+    earns=7,
+    hint="`W -= lr * g` writes into the caller's array. `W - lr * g` makes a new one.",
 )
 def moves_the_weights_in_place(X, Y, weights, layer, lr):
     """The step is made in place, so that the caller's weights are changed."""
@@ -846,7 +685,7 @@ def gradient_predictiveness(X, y, w, step_sizes):
 
 def classification(rng, samples=20, features=4):
     """Rows, labels 0 and 1, and weights that are far from the best ones."""
-    X = rng.normal(size=(samples, features)) * np.array([0.5, 1.0, 2.0, 3.0]) + 0.4
+    X = rng.normal(size=(samples, features)) * np.array([0.5, 1.0, 1.5, 2.0]) + 0.4
     y = (X @ rng.normal(size=features) + rng.normal(size=samples) > 0).astype(float)
     return X, y, rng.normal(size=features)
 
@@ -856,8 +695,8 @@ def pair(value):
     return np.asarray(value, dtype=float)
 
 
-STEPS = [0.4, 8.0, 0.9, 2.5, 1.6]
-"""Not in order, and long enough for the loss to fall first and rise again."""
+STEPS = [0.2, 0.195, 1.5, 0.8, 0.205]
+"""Not in order, and the first between two neighbours: what is extreme lies elsewhere."""
 
 
 @probe(2)
@@ -893,19 +732,22 @@ def a_single_step_has_one_value(f, rng):
 def predictiveness_leaves_its_arguments_alone(f, rng):
     """`w` and `X` are left as they were, and the smoothness is right."""
     X, y, w = classification(rng)
-    found = f(X, y, w, [0.5, 1.0])
+    found = f(X, y, w, [0.8])
     return {"w": Argument(w), "X": Argument(X), "smoothness": found["smoothness"]}
 
 
 @probe(1, hidden=True)
 def large_logits_stay_finite(f, rng):
-    """With logits of ±1000 and more, the loss range is finite and right."""
-    X, y, w = classification(rng)
-    found = f(X, y, 1000 * w, [1.0, 4.0])
+    """With logits of ±1000 and more, the loss after a step is finite and right."""
+    X, y, _ = classification(rng)
+    found = f(X, y, np.full(4, 1000.0), [2.0])
     return {"loss_range": pair(found["loss_range"])}
 
 
-@mistake(earns=0, hint="A training step subtracts: w - ηg.")
+@mistake(
+    earns=0,
+    hint="A training step subtracts: w - ηg.",
+)
 def steps_uphill(X, y, w, step_sizes):
     """The steps go along the gradient, uphill, not against it."""
 
@@ -929,8 +771,11 @@ def steps_uphill(X, y, w, step_sizes):
 
 
 @mistake(
-    earns=2,
-    hint="That is training. Here all steps start at the same w and go along the same g, to look how far that one direction can be trusted.",
+    earns=3,
+    hint=(
+        "That is training. Here all steps start at the same w and go along the same g, to look how "
+        "far that one direction can be trusted."
+    ),
 )
 def steps_one_after_the_other(X, y, w, step_sizes):
     """Each step starts where the one before ended, with a new gradient."""
@@ -957,7 +802,10 @@ def steps_one_after_the_other(X, y, w, step_sizes):
     }
 
 
-@mistake(earns=0, hint="The steps are those of gradient descent, ηg, however long g is.")
+@mistake(
+    earns=0,
+    hint="The steps are those of gradient descent, ηg, however long g is.",
+)
 def steps_of_unit_length(X, y, w, step_sizes):
     """The gradient is divided by its norm before the steps, so that η is their length."""
 
@@ -973,7 +821,7 @@ def steps_of_unit_length(X, y, w, step_sizes):
     u = g / np.linalg.norm(g)
     losses = [loss(w - eta * u) for eta in step_sizes]
     changes = [np.linalg.norm(gradient(w - eta * u) - g) for eta in step_sizes]
-    distances = [eta for eta in step_sizes]
+    distances = list(step_sizes)
     return {
         "loss_range": (float(min(losses)), float(max(losses))),
         "gradient_range": (float(min(changes)), float(max(changes))),
@@ -982,8 +830,11 @@ def steps_of_unit_length(X, y, w, step_sizes):
 
 
 @mistake(
-    earns=4,
-    hint="The ranges are over the end points of the steps that are given. At the start the change of the gradient is always 0, which says nothing.",
+    earns=3,
+    hint=(
+        "The ranges are over the end points of the steps that are given. At the start the change of "
+        "the gradient is always 0, which says nothing."
+    ),
 )
 def includes_the_starting_point(X, y, w, step_sizes):
     """The start w itself (η = 0) is counted among the points."""
@@ -1008,8 +859,11 @@ def includes_the_starting_point(X, y, w, step_sizes):
 
 
 @mistake(
-    earns=6,
-    hint="A loss may fall and rise again along a step, and step sizes come in any order. Take the minimum and the maximum.",
+    earns=5,
+    hint=(
+        "A loss may fall and rise again along a step, and step sizes come in any order. Take the "
+        "minimum and the maximum."
+    ),
 )
 def takes_the_first_and_the_last(X, y, w, step_sizes):
     """The values at the first and the last step are returned, not the lowest and the highest."""
@@ -1033,7 +887,10 @@ def takes_the_first_and_the_last(X, y, w, step_sizes):
     }
 
 
-@mistake(earns=5, hint="The lowest value first, the highest second.")
+@mistake(
+    earns=5,
+    hint="The lowest value first, the highest second.",
+)
 def returns_the_highest_first(X, y, w, step_sizes):
     """The ranges are returned the wrong way round: the highest value first."""
 
@@ -1056,7 +913,10 @@ def returns_the_highest_first(X, y, w, step_sizes):
     }
 
 
-@mistake(earns=3, hint="A pair is asked for: the lowest and the highest value.")
+@mistake(
+    earns=3,
+    hint="A pair is asked for: the lowest and the highest value.",
+)
 def returns_the_width_of_the_ranges(X, y, w, step_sizes):
     """The widths, highest minus lowest, are returned, not the pairs."""
 
@@ -1079,53 +939,10 @@ def returns_the_width_of_the_ranges(X, y, w, step_sizes):
     }
 
 
-@mistake(earns=7, hint="The losses themselves are asked. Nothing is subtracted from them.")
-def returns_the_change_of_the_loss(X, y, w, step_sizes):
-    """`loss_range` holds the changes of the loss, its value at the start subtracted."""
-
-    def loss(w):
-        z = X @ w
-        return np.mean(np.logaddexp(0, z) - y * z)
-
-    def gradient(w):
-        p = (1 + np.tanh(X @ w / 2)) / 2
-        return X.T @ (p - y) / len(y)
-
-    g = gradient(w)
-    losses = [loss(w - eta * g) - loss(w) for eta in step_sizes]
-    changes = [np.linalg.norm(gradient(w - eta * g) - g) for eta in step_sizes]
-    distances = [np.linalg.norm(eta * g) for eta in step_sizes]
-    return {
-        "loss_range": (float(min(losses)), float(max(losses))),
-        "gradient_range": (float(min(changes)), float(max(changes))),
-        "smoothness": float(max(c / d for c, d in zip(changes, distances))),
-    }
-
-
-@mistake(earns=0, hint="The loss is a mean over the N samples, and so is its gradient.")
-def sums_the_logistic_loss(X, y, w, step_sizes):
-    """Loss and gradient are summed over the samples, not averaged."""
-
-    def loss(w):
-        z = X @ w
-        return np.sum(np.logaddexp(0, z) - y * z)
-
-    def gradient(w):
-        p = (1 + np.tanh(X @ w / 2)) / 2
-        return X.T @ (p - y)
-
-    g = gradient(w)
-    losses = [loss(w - eta * g) for eta in step_sizes]
-    changes = [np.linalg.norm(gradient(w - eta * g) - g) for eta in step_sizes]
-    distances = [np.linalg.norm(eta * g) for eta in step_sizes]
-    return {
-        "loss_range": (float(min(losses)), float(max(losses))),
-        "gradient_range": (float(min(changes)), float(max(changes))),
-        "smoothness": float(max(c / d for c, d in zip(changes, distances))),
-    }
-
-
-@mistake(earns=0, hint="The gradient of a mean has the factor 1/N as well.")
+@mistake(
+    earns=0,
+    hint="The gradient of a mean has the factor 1/N as well.",
+)
 def forgets_to_average_the_gradient(X, y, w, step_sizes):
     """The loss is averaged over the samples, and its gradient is not."""
 
@@ -1150,10 +967,15 @@ def forgets_to_average_the_gradient(X, y, w, step_sizes):
 
 @mistake(
     earns=0,
-    hint="p = 1/(1 + exp(-z)) is the probability of y = 1, so the loss is log(1 + exp(z)) - y z and its gradient is that of p - y.",
+    hint=(
+        "p = 1/(1 + exp(-z)) is the probability of y = 1, so the loss is log(1 + exp(z)) - y z and "
+        "its gradient is that of p - y."
+    ),
 )
 def has_the_labels_the_wrong_way_round(X, y, w, step_sizes):
-    """The labels enter with the wrong sign: the model is rewarded for predicting the other class."""
+    """The labels enter with the wrong sign: the model is rewarded for predicting the other
+    class.
+    """
 
     def loss(w):
         z = X @ w
@@ -1176,7 +998,10 @@ def has_the_labels_the_wrong_way_round(X, y, w, step_sizes):
 
 @mistake(
     earns=3,
-    hint="A gradient that has turned around has the same length, and predicts nothing. Subtract the vectors, then take the norm.",
+    hint=(
+        "A gradient that has turned around has the same length, and predicts nothing. Subtract the "
+        "vectors, then take the norm."
+    ),
 )
 def subtracts_the_lengths_of_the_gradients(X, y, w, step_sizes):
     """The lengths of the two gradients are subtracted, not the gradients."""
@@ -1200,32 +1025,12 @@ def subtracts_the_lengths_of_the_gradients(X, y, w, step_sizes):
     }
 
 
-@mistake(earns=3, hint="The norm is the root of the sum of squares.")
-def squares_the_changes(X, y, w, step_sizes):
-    """The squared norm of the change is used."""
-
-    def loss(w):
-        z = X @ w
-        return np.mean(np.logaddexp(0, z) - y * z)
-
-    def gradient(w):
-        p = (1 + np.tanh(X @ w / 2)) / 2
-        return X.T @ (p - y) / len(y)
-
-    g = gradient(w)
-    losses = [loss(w - eta * g) for eta in step_sizes]
-    changes = [np.sum((gradient(w - eta * g) - g) ** 2) for eta in step_sizes]
-    distances = [np.linalg.norm(eta * g) for eta in step_sizes]
-    return {
-        "loss_range": (float(min(losses)), float(max(losses))),
-        "gradient_range": (float(min(changes)), float(max(changes))),
-        "smoothness": float(max(c / d for c, d in zip(changes, distances))),
-    }
-
-
 @mistake(
     earns=3,
-    hint="A relative change is a fair measure for comparing two networks, but the definition asks for ‖g - g(η)‖ itself.",
+    hint=(
+        "A relative change is a fair measure for comparing two networks, but the definition asks for "
+        "‖g - g(η)‖ itself."
+    ),
 )
 def divides_the_change_by_the_gradient(X, y, w, step_sizes):
     """The change is divided by ‖g‖: it is relative."""
@@ -1250,33 +1055,11 @@ def divides_the_change_by_the_gradient(X, y, w, step_sizes):
 
 
 @mistake(
-    earns=3, hint="Predictiveness compares: how far is g(η) from the g that chose the direction?"
-)
-def returns_the_new_gradients_norm(X, y, w, step_sizes):
-    """The norm of the new gradient is measured, not its distance from the old one."""
-
-    def loss(w):
-        z = X @ w
-        return np.mean(np.logaddexp(0, z) - y * z)
-
-    def gradient(w):
-        p = (1 + np.tanh(X @ w / 2)) / 2
-        return X.T @ (p - y) / len(y)
-
-    g = gradient(w)
-    losses = [loss(w - eta * g) for eta in step_sizes]
-    changes = [np.linalg.norm(gradient(w - eta * g)) for eta in step_sizes]
-    distances = [np.linalg.norm(eta * g) for eta in step_sizes]
-    return {
-        "loss_range": (float(min(losses)), float(max(losses))),
-        "gradient_range": (float(min(changes)), float(max(changes))),
-        "smoothness": float(max(c / d for c, d in zip(changes, distances))),
-    }
-
-
-@mistake(
-    earns=6,
-    hint="Along a step with learning rate η the weights move by η‖g‖. A steep place would look rough if you divided by η alone.",
+    earns=5,
+    hint=(
+        "Along a step with learning rate η the weights move by η‖g‖. A steep place would look rough "
+        "if you divided by η alone."
+    ),
 )
 def divides_by_the_step_size(X, y, w, step_sizes):
     """For the smoothness, the change is divided by η, not by the distance moved, η‖g‖."""
@@ -1292,30 +1075,7 @@ def divides_by_the_step_size(X, y, w, step_sizes):
     g = gradient(w)
     losses = [loss(w - eta * g) for eta in step_sizes]
     changes = [np.linalg.norm(gradient(w - eta * g) - g) for eta in step_sizes]
-    distances = [eta for eta in step_sizes]
-    return {
-        "loss_range": (float(min(losses)), float(max(losses))),
-        "gradient_range": (float(min(changes)), float(max(changes))),
-        "smoothness": float(max(c / d for c, d in zip(changes, distances))),
-    }
-
-
-@mistake(earns=6, hint="How far the weights moved depends on η, too. Divide by ‖ηg‖.")
-def divides_by_the_norm_of_g_only(X, y, w, step_sizes):
-    """For the smoothness, the change is divided by ‖g‖, not by the distance moved, η‖g‖."""
-
-    def loss(w):
-        z = X @ w
-        return np.mean(np.logaddexp(0, z) - y * z)
-
-    def gradient(w):
-        p = (1 + np.tanh(X @ w / 2)) / 2
-        return X.T @ (p - y) / len(y)
-
-    g = gradient(w)
-    losses = [loss(w - eta * g) for eta in step_sizes]
-    changes = [np.linalg.norm(gradient(w - eta * g) - g) for eta in step_sizes]
-    distances = [np.linalg.norm(g) for eta in step_sizes]
+    distances = list(step_sizes)
     return {
         "loss_range": (float(min(losses)), float(max(losses))),
         "gradient_range": (float(min(changes)), float(max(changes))),
@@ -1324,7 +1084,8 @@ def divides_by_the_norm_of_g_only(X, y, w, step_sizes):
 
 
 @mistake(
-    earns=7, hint="β-smoothness is a bound that must hold everywhere, so the worst step decides."
+    earns=7,
+    hint="β-smoothness is a bound that must hold everywhere, so the worst step decides.",
 )
 def averages_the_smoothness(X, y, w, step_sizes):
     """The smoothness is averaged over the steps; the largest is asked."""
@@ -1349,82 +1110,11 @@ def averages_the_smoothness(X, y, w, step_sizes):
 
 
 @mistake(
-    earns=7, hint="β-smoothness is a bound that must hold everywhere, so the worst step decides."
-)
-def takes_the_smallest_smoothness(X, y, w, step_sizes):
-    """The smallest ratio is returned; the largest is asked."""
-
-    def loss(w):
-        z = X @ w
-        return np.mean(np.logaddexp(0, z) - y * z)
-
-    def gradient(w):
-        p = (1 + np.tanh(X @ w / 2)) / 2
-        return X.T @ (p - y) / len(y)
-
-    g = gradient(w)
-    losses = [loss(w - eta * g) for eta in step_sizes]
-    changes = [np.linalg.norm(gradient(w - eta * g) - g) for eta in step_sizes]
-    distances = [np.linalg.norm(eta * g) for eta in step_sizes]
-    return {
-        "loss_range": (float(min(losses)), float(max(losses))),
-        "gradient_range": (float(min(changes)), float(max(changes))),
-        "smoothness": float(min(c / d for c, d in zip(changes, distances))),
-    }
-
-
-@mistake(
-    earns=7,
-    hint="Where the curvature changes, a short step may show more of it per distance than a long one. Take the maximum over all steps.",
-)
-def takes_the_smoothness_of_the_longest_step(X, y, w, step_sizes):
-    """Only the longest step is used for the smoothness."""
-
-    def loss(w):
-        z = X @ w
-        return np.mean(np.logaddexp(0, z) - y * z)
-
-    def gradient(w):
-        p = (1 + np.tanh(X @ w / 2)) / 2
-        return X.T @ (p - y) / len(y)
-
-    g = gradient(w)
-    losses = [loss(w - eta * g) for eta in step_sizes]
-    changes = [np.linalg.norm(gradient(w - eta * g) - g) for eta in step_sizes]
-    distances = [np.linalg.norm(eta * g) for eta in step_sizes]
-    return {
-        "loss_range": (float(min(losses)), float(max(losses))),
-        "gradient_range": (float(min(changes)), float(max(changes))),
-        "smoothness": float(changes[int(np.argmax(distances))] / max(distances)),
-    }
-
-
-@mistake(earns=6, hint="Divide each change by its own distance first, then take the maximum.")
-def divides_the_largest_by_the_longest(X, y, w, step_sizes):
-    """The largest change is divided by the shortest distance, as if they belonged together."""
-
-    def loss(w):
-        z = X @ w
-        return np.mean(np.logaddexp(0, z) - y * z)
-
-    def gradient(w):
-        p = (1 + np.tanh(X @ w / 2)) / 2
-        return X.T @ (p - y) / len(y)
-
-    g = gradient(w)
-    losses = [loss(w - eta * g) for eta in step_sizes]
-    changes = [np.linalg.norm(gradient(w - eta * g) - g) for eta in step_sizes]
-    distances = [np.linalg.norm(eta * g) for eta in step_sizes]
-    return {
-        "loss_range": (float(min(losses)), float(max(losses))),
-        "gradient_range": (float(min(changes)), float(max(changes))),
-        "smoothness": float(max(changes) / min(distances)),
-    }
-
-
-@mistake(
-    earns=6,
-    hint="Change of the loss per distance is the Lipschitz property. Smoothness is about the gradient: ‖g - g(η)‖ per distance.",
+    earns=5,
+    hint=(
+        "Change of the loss per distance is the Lipschitz property. Smoothness is about the "
+        "gradient: ‖g - g(η)‖ per distance."
+    ),
 )
 def takes_the_smoothness_of_the_loss(X, y, w, step_sizes):
     """The smoothness is the change of the *loss* per distance: a slope."""
@@ -1450,7 +1140,10 @@ def takes_the_smoothness_of_the_loss(X, y, w, step_sizes):
 
 @mistake(
     earns=8,
-    hint="exp(1000) is infinite in float64. `np.logaddexp(0, z)` is the same function and does not overflow.",
+    hint=(
+        "exp(1000) is infinite in float64. `np.logaddexp(0, z)` is the same function and does not "
+        "overflow."
+    ),
 )
 def lets_the_exponential_overflow(X, y, w, step_sizes):
     """log(1 + exp(z)) is computed as it stands, and exp overflows for large logits."""
@@ -1477,10 +1170,15 @@ def lets_the_exponential_overflow(X, y, w, step_sizes):
 
 @mistake(
     earns=8,
-    hint="Clipping keeps NaN away and gives a wrong loss instead: a sample with the logit 1000 on the wrong side costs 1000, not 34. Use `np.logaddexp(0, z)`.",
+    hint=(
+        "Clipping keeps NaN away and gives a wrong loss instead: a sample with the logit 1000 on the "
+        "wrong side costs 1000, not 34. Use `np.logaddexp(0, z)`."
+    ),
 )
 def clips_the_probabilities(X, y, w, step_sizes):
-    """The probabilities are clipped before the logarithm, so that no loss of a sample exceeds a bound."""
+    """The probabilities are clipped before the logarithm, so that no loss of a sample exceeds a
+    bound.
+    """
 
     def loss(w):
         p = np.clip((1 + np.tanh(X @ w / 2)) / 2, 1e-15, 1 - 1e-15)
@@ -1501,7 +1199,10 @@ def clips_the_probabilities(X, y, w, step_sizes):
     }
 
 
-@mistake(earns=3, hint="`w - eta * g` makes a new array; then all steps start at the same point.")
+@mistake(
+    earns=2,
+    hint="`w - eta * g` makes a new array; then all steps start at the same point.",
+)
 def walks_in_place(X, y, w, step_sizes):
     """`w -= ηg` moves the caller's weights, and the next step starts from there."""
 
@@ -1602,7 +1303,10 @@ def rates_leave_the_weights_alone(f, rng):
 
 @mistake(
     earns=0,
-    hint="One factor 1/‖w‖ makes the gradient smaller, and a second one turns a change of w into a change of its direction: together 1/‖w‖².",
+    hint=(
+        "One factor 1/‖w‖ makes the gradient smaller, and a second one turns a change of w into a "
+        "change of its direction: together 1/‖w‖²."
+    ),
 )
 def divides_by_the_norm_once(W, lr):
     """The rate is divided by ‖w‖, not by its square."""
@@ -1611,7 +1315,10 @@ def divides_by_the_norm_once(W, lr):
 
 @mistake(
     earns=0,
-    hint="Large weights turn slowly: both the gradient and the angle per step shrink as the norm grows.",
+    hint=(
+        "Large weights turn slowly: both the gradient and the angle per step shrink as the norm "
+        "grows."
+    ),
 )
 def multiplies_by_the_squared_norm(W, lr):
     """The rate is multiplied by ‖w‖² instead of divided."""
@@ -1629,21 +1336,28 @@ def takes_the_rows(W, lr):
 
 @mistake(
     earns=0,
-    hint="Batch normalization makes the loss invariant to the scale of each unit on its own, so each has a rate of its own: one per column.",
+    hint=(
+        "Batch normalization makes the loss invariant to the scale of each unit on its own, so each "
+        "has a rate of its own: one per column."
+    ),
 )
 def takes_the_whole_matrix(W, lr):
     """One rate for the whole matrix is returned."""
     return lr / np.sum(W**2)
 
 
-@mistake(earns=0, hint="One entry per unit, shape (fan_out,): leave `keepdims` out.")
+@mistake(
+    earns=0,
+    hint="One entry per unit, shape (fan_out,): leave `keepdims` out.",
+)
 def keeps_an_axis(W, lr):
     """The result has the shape (1, fan_out): an axis of length 1 was kept."""
     return lr / np.sum(W**2, axis=0, keepdims=True)
 
 
 @mistake(
-    earns=0, hint="‖w‖² is the sum of the squared weights; the number of inputs does not enter."
+    earns=0,
+    hint="‖w‖² is the sum of the squared weights; the number of inputs does not enter.",
 )
 def averages_the_squares(W, lr):
     """The mean of the squares is used, not their sum."""
@@ -1659,19 +1373,28 @@ def divides_by_the_variance_of_the_weights(W, lr):
     return lr / np.var(W, axis=0)
 
 
-@mistake(earns=0, hint="The length of a vector is the root of the sum of its squares.")
+@mistake(
+    earns=0,
+    hint="The length of a vector is the root of the sum of its squares.",
+)
 def divides_by_the_sum_of_absolute_values(W, lr):
     """The sum of absolute values is used for the norm."""
     return lr / np.sum(np.abs(W), axis=0) ** 2
 
 
-@mistake(earns=0, hint="How fast the *direction* of w turns depends on its length. Divide by ‖w‖².")
+@mistake(
+    earns=0,
+    hint="How fast the *direction* of w turns depends on its length. Divide by ‖w‖².",
+)
 def returns_the_rate_unchanged(W, lr):
     """The learning rate is returned as it is, once per unit."""
     return np.full(W.shape[1], float(lr))
 
 
-@mistake(earns=4, hint="`W *= W` writes into the caller's array; `W**2` makes a new one.")
+@mistake(
+    earns=4,
+    hint="`W *= W` writes into the caller's array; `W**2` makes a new one.",
+)
 def normalizes_the_weights_in_place(W, lr):
     """The weights are squared in place, so that the caller's are gone."""
     W *= W
@@ -1696,7 +1419,7 @@ def norm_equilibrium(norm, c, lr, decay, steps):
         norms.append(np.hypot(shrunk, lr * c / norms[-1]))
     equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
     return {
-        "norms": np.array(norms, dtype=float),
+        "norms": np.array(norms),
         "equilibrium": float(equilibrium),
         "rotation": float(np.arccos(1 - lr * decay)),
     }
@@ -1756,7 +1479,10 @@ def norms_arrive_at_the_equilibrium(f, rng):
 
 @mistake(
     earns=5,
-    hint="The gradient of a scale-invariant loss is orthogonal to w, so the squares add up: Pythagoras.",
+    hint=(
+        "The gradient of a scale-invariant loss is orthogonal to w, so the squares add up: "
+        "Pythagoras."
+    ),
 )
 def adds_the_lengths(norm, c, lr, decay, steps):
     """The length of the step is added to the norm, as if it pointed the same way."""
@@ -1766,7 +1492,7 @@ def adds_the_lengths(norm, c, lr, decay, steps):
         norms.append(shrunk + lr * c / norms[-1])
     equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
     return {
-        "norms": np.array(norms, dtype=float),
+        "norms": np.array(norms),
         "equilibrium": float(equilibrium),
         "rotation": float(np.arccos(1 - lr * decay)),
     }
@@ -1774,7 +1500,10 @@ def adds_the_lengths(norm, c, lr, decay, steps):
 
 @mistake(
     earns=5,
-    hint="Downhill is not inwards: the step is orthogonal to w, and the hypotenuse is longer than either side.",
+    hint=(
+        "Downhill is not inwards: the step is orthogonal to w, and the hypotenuse is longer than "
+        "either side."
+    ),
 )
 def subtracts_the_step(norm, c, lr, decay, steps):
     """The squared step is subtracted, so that the norm shrinks with every step."""
@@ -1784,14 +1513,15 @@ def subtracts_the_step(norm, c, lr, decay, steps):
         norms.append(np.sqrt(max(shrunk**2 - (lr * c / norms[-1]) ** 2, 0)))
     equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
     return {
-        "norms": np.array(norms, dtype=float),
+        "norms": np.array(norms),
         "equilibrium": float(equilibrium),
         "rotation": float(np.arccos(1 - lr * decay)),
     }
 
 
 @mistake(
-    earns=5, hint="The gradient of a scale-invariant loss shrinks as w grows: its norm is c/‖w‖."
+    earns=5,
+    hint="The gradient of a scale-invariant loss shrinks as w grows: its norm is c/‖w‖.",
 )
 def forgets_that_gradients_shrink(norm, c, lr, decay, steps):
     """The gradient is taken to have the norm c, however long w is."""
@@ -1801,7 +1531,7 @@ def forgets_that_gradients_shrink(norm, c, lr, decay, steps):
         norms.append(np.hypot(shrunk, lr * c))
     equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
     return {
-        "norms": np.array(norms, dtype=float),
+        "norms": np.array(norms),
         "equilibrium": float(equilibrium),
         "rotation": float(np.arccos(1 - lr * decay)),
     }
@@ -1809,7 +1539,10 @@ def forgets_that_gradients_shrink(norm, c, lr, decay, steps):
 
 @mistake(
     earns=5,
-    hint="If f(aw) = f(w), then a step of the same length matters less for a longer w: the gradient at aw is 1/a of that at w.",
+    hint=(
+        "If f(aw) = f(w), then a step of the same length matters less for a longer w: the gradient "
+        "at aw is 1/a of that at w."
+    ),
 )
 def lets_gradients_grow_with_the_norm(norm, c, lr, decay, steps):
     """The gradient is taken to grow with w: c‖w‖ in place of c/‖w‖."""
@@ -1819,22 +1552,7 @@ def lets_gradients_grow_with_the_norm(norm, c, lr, decay, steps):
         norms.append(np.hypot(shrunk, lr * c * norms[-1]))
     equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
     return {
-        "norms": np.array(norms, dtype=float),
-        "equilibrium": float(equilibrium),
-        "rotation": float(np.arccos(1 - lr * decay)),
-    }
-
-
-@mistake(earns=5, hint="The step has the length η c/‖w‖, and its square contains η².")
-def forgets_the_square_of_the_learning_rate(norm, c, lr, decay, steps):
-    """The squared step is η c²/‖w‖²: the learning rate was not squared."""
-    norms = [norm]
-    for _ in range(steps):
-        shrunk = (1 - lr * decay) * norms[-1]
-        norms.append(np.sqrt(shrunk**2 + lr * (c / norms[-1]) ** 2))
-    equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
-    return {
-        "norms": np.array(norms, dtype=float),
+        "norms": np.array(norms),
         "equilibrium": float(equilibrium),
         "rotation": float(np.arccos(1 - lr * decay)),
     }
@@ -1852,7 +1570,7 @@ def forgets_the_decay(norm, c, lr, decay, steps):
         norms.append(np.hypot(shrunk, lr * c / norms[-1]))
     equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
     return {
-        "norms": np.array(norms, dtype=float),
+        "norms": np.array(norms),
         "equilibrium": float(equilibrium),
         "rotation": float(np.arccos(1 - lr * decay)),
     }
@@ -1860,7 +1578,10 @@ def forgets_the_decay(norm, c, lr, decay, steps):
 
 @mistake(
     earns=5,
-    hint="In gradient descent on L + (λ/2)‖w‖² the decay is multiplied by the learning rate as well: 1 - ηλ.",
+    hint=(
+        "In gradient descent on L + (λ/2)‖w‖² the decay is multiplied by the learning rate as well: "
+        "1 - ηλ."
+    ),
 )
 def decays_without_the_learning_rate(norm, c, lr, decay, steps):
     """The norm is multiplied by 1 - λ, without the learning rate."""
@@ -1870,64 +1591,16 @@ def decays_without_the_learning_rate(norm, c, lr, decay, steps):
         norms.append(np.hypot(shrunk, lr * c / norms[-1]))
     equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
     return {
-        "norms": np.array(norms, dtype=float),
-        "equilibrium": float(equilibrium),
-        "rotation": float(np.arccos(1 - lr * decay)),
-    }
-
-
-@mistake(earns=5, hint="w ← (1 - ηλ) w - ηg: only the old w is multiplied by 1 - ηλ.")
-def decays_after_the_step(norm, c, lr, decay, steps):
-    """The gradient's step is shortened by the decay as well."""
-    norms = [norm]
-    for _ in range(steps):
-        shrunk = (1 - lr * decay) * norms[-1]
-        norms.append(np.hypot(shrunk, (1 - lr * decay) * lr * c / norms[-1]))
-    equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
-    return {
-        "norms": np.array(norms, dtype=float),
+        "norms": np.array(norms),
         "equilibrium": float(equilibrium),
         "rotation": float(np.arccos(1 - lr * decay)),
     }
 
 
 @mistake(
-    earns=5,
-    hint="Both parts of the step are computed at the same w: the gradient has the norm c/‖w‖ with the old norm.",
+    earns=4,
+    hint="Take the root before the next step.",
 )
-def uses_the_gradient_at_the_shrunken_weights(norm, c, lr, decay, steps):
-    """The gradient is taken at the weights after they have shrunk."""
-    norms = [norm]
-    for _ in range(steps):
-        shrunk = (1 - lr * decay) * norms[-1]
-        norms.append(np.hypot(shrunk, lr * c / shrunk))
-    equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
-    return {
-        "norms": np.array(norms, dtype=float),
-        "equilibrium": float(equilibrium),
-        "rotation": float(np.arccos(1 - lr * decay)),
-    }
-
-
-@mistake(
-    earns=5,
-    hint="The 2 belongs to the *squared* norm, and only to first order. The norm is multiplied by 1 - ηλ.",
-)
-def decays_twice(norm, c, lr, decay, steps):
-    """The norm is multiplied by 1 - 2ηλ."""
-    norms = [norm]
-    for _ in range(steps):
-        shrunk = (1 - 2 * lr * decay) * norms[-1]
-        norms.append(np.hypot(shrunk, lr * c / norms[-1]))
-    equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
-    return {
-        "norms": np.array(norms, dtype=float),
-        "equilibrium": float(equilibrium),
-        "rotation": float(np.arccos(1 - lr * decay)),
-    }
-
-
-@mistake(earns=5, hint="Take the root before the next step.")
 def returns_squared_norms(norm, c, lr, decay, steps):
     """The squared norms are returned."""
     norms = [norm]
@@ -1936,13 +1609,16 @@ def returns_squared_norms(norm, c, lr, decay, steps):
         norms.append(np.hypot(shrunk, lr * c / norms[-1]))
     equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
     return {
-        "norms": np.array(norms, dtype=float) ** 2,
+        "norms": np.array(norms) ** 2,
         "equilibrium": float(equilibrium),
         "rotation": float(np.arccos(1 - lr * decay)),
     }
 
 
-@mistake(earns=5, hint="n steps have n + 1 norms, the first being the one you are given.")
+@mistake(
+    earns=5,
+    hint="n steps have n + 1 norms, the first being the one you are given.",
+)
 def leaves_out_the_start(norm, c, lr, decay, steps):
     """The given norm is left out: `norms` has one entry less than asked."""
     norms = [norm]
@@ -1951,13 +1627,16 @@ def leaves_out_the_start(norm, c, lr, decay, steps):
         norms.append(np.hypot(shrunk, lr * c / norms[-1]))
     equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
     return {
-        "norms": np.array(norms[1:], dtype=float),
+        "norms": np.array(norms[1:]),
         "equilibrium": float(equilibrium),
         "rotation": float(np.arccos(1 - lr * decay)),
     }
 
 
-@mistake(earns=6, hint="Set ‖w′‖ = ‖w‖ and keep all terms: 1 - (1 - ηλ)² is 2ηλ - (ηλ)², not 2ηλ.")
+@mistake(
+    earns=6,
+    hint="Set ‖w′‖ = ‖w‖ and keep all terms: 1 - (1 - ηλ)² is 2ηλ - (ηλ)², not 2ηλ.",
+)
 def approximates_the_equilibrium(norm, c, lr, decay, steps):
     """The equilibrium is the approximation (ηc²/2λ)^¼, which neglects ηλ beside 2."""
     norms = [norm]
@@ -1966,7 +1645,7 @@ def approximates_the_equilibrium(norm, c, lr, decay, steps):
         norms.append(np.hypot(shrunk, lr * c / norms[-1]))
     equilibrium = (lr * c**2 / (2 * decay)) ** 0.25
     return {
-        "norms": np.array(norms, dtype=float),
+        "norms": np.array(norms),
         "equilibrium": float(equilibrium),
         "rotation": float(np.arccos(1 - lr * decay)),
     }
@@ -1974,7 +1653,10 @@ def approximates_the_equilibrium(norm, c, lr, decay, steps):
 
 @mistake(
     earns=6,
-    hint="c/‖w‖ is in the equation as a square, so multiplying by ‖w‖² leaves ‖w‖⁴ = …: the fourth root.",
+    hint=(
+        "c/‖w‖ is in the equation as a square, so multiplying by ‖w‖² leaves ‖w‖⁴ = …: the fourth "
+        "root."
+    ),
 )
 def takes_the_square_root_only(norm, c, lr, decay, steps):
     """The square root is taken, where the equation holds for ‖w‖⁴."""
@@ -1984,32 +1666,18 @@ def takes_the_square_root_only(norm, c, lr, decay, steps):
         norms.append(np.hypot(shrunk, lr * c / norms[-1]))
     equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.5
     return {
-        "norms": np.array(norms, dtype=float),
+        "norms": np.array(norms),
         "equilibrium": float(equilibrium),
         "rotation": float(np.arccos(1 - lr * decay)),
     }
 
 
 @mistake(
-    earns=6, hint="The squared step is η²c²/‖w‖². Solve the equation once more with both squares."
-)
-def forgets_to_square_c(norm, c, lr, decay, steps):
-    """The equilibrium contains c where c² is due."""
-    norms = [norm]
-    for _ in range(steps):
-        shrunk = (1 - lr * decay) * norms[-1]
-        norms.append(np.hypot(shrunk, lr * c / norms[-1]))
-    equilibrium = (lr * c / (decay * (2 - lr * decay))) ** 0.25
-    return {
-        "norms": np.array(norms, dtype=float),
-        "equilibrium": float(equilibrium),
-        "rotation": float(np.arccos(1 - lr * decay)),
-    }
-
-
-@mistake(
-    earns=6,
-    hint="After few steps the norm is still on its way, and it only approaches the equilibrium. Solve ‖w′‖ = ‖w‖ for ‖w‖.",
+    earns=7,
+    hint=(
+        "After few steps the norm is still on its way, and it only approaches the equilibrium. Solve "
+        "‖w′‖ = ‖w‖ for ‖w‖."
+    ),
 )
 def returns_the_last_norm_as_the_equilibrium(norm, c, lr, decay, steps):
     """The norm after the last step is returned as the equilibrium."""
@@ -2017,32 +1685,19 @@ def returns_the_last_norm_as_the_equilibrium(norm, c, lr, decay, steps):
     for _ in range(steps):
         shrunk = (1 - lr * decay) * norms[-1]
         norms.append(np.hypot(shrunk, lr * c / norms[-1]))
-    equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
     return {
-        "norms": np.array(norms, dtype=float),
+        "norms": np.array(norms),
         "equilibrium": float(norms[-1]),
-        "rotation": float(np.arccos(1 - lr * decay)),
-    }
-
-
-@mistake(earns=6, hint="The norm itself is asked for in `equilibrium`.")
-def returns_the_effective_learning_rate(norm, c, lr, decay, steps):
-    """The effective learning rate in the equilibrium, η/‖w‖², is returned where the norm is asked."""
-    norms = [norm]
-    for _ in range(steps):
-        shrunk = (1 - lr * decay) * norms[-1]
-        norms.append(np.hypot(shrunk, lr * c / norms[-1]))
-    equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
-    return {
-        "norms": np.array(norms, dtype=float),
-        "equilibrium": float(lr / equilibrium**2),
         "rotation": float(np.arccos(1 - lr * decay)),
     }
 
 
 @mistake(
     earns=7,
-    hint="√(2ηλ) holds for small ηλ. Draw the triangle of (1 - ηλ)w, -ηg and w′, in which ‖w′‖ = ‖w‖, and read off the angle.",
+    hint=(
+        "√(2ηλ) holds for small ηλ. Draw the triangle of (1 - ηλ)w, -ηg and w′, in which ‖w′‖ = ‖w‖, "
+        "and read off the angle."
+    ),
 )
 def approximates_the_rotation(norm, c, lr, decay, steps):
     """The rotation is the approximation √(2ηλ)."""
@@ -2052,28 +1707,16 @@ def approximates_the_rotation(norm, c, lr, decay, steps):
         norms.append(np.hypot(shrunk, lr * c / norms[-1]))
     equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
     return {
-        "norms": np.array(norms, dtype=float),
+        "norms": np.array(norms),
         "equilibrium": float(equilibrium),
         "rotation": float(np.sqrt(2 * lr * decay)),
     }
 
 
-@mistake(earns=7, hint="Even to first order it is √(2ηλ); and the exact angle is asked.")
-def forgets_the_two_under_the_root(norm, c, lr, decay, steps):
-    """The rotation is √(ηλ): a factor 2 under the root is missing."""
-    norms = [norm]
-    for _ in range(steps):
-        shrunk = (1 - lr * decay) * norms[-1]
-        norms.append(np.hypot(shrunk, lr * c / norms[-1]))
-    equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
-    return {
-        "norms": np.array(norms, dtype=float),
-        "equilibrium": float(equilibrium),
-        "rotation": float(np.sqrt(lr * decay)),
-    }
-
-
-@mistake(earns=7, hint="Radians are asked, which is what NumPy's functions return.")
+@mistake(
+    earns=7,
+    hint="Radians are asked, which is what NumPy's functions return.",
+)
 def gives_the_rotation_in_degrees(norm, c, lr, decay, steps):
     """The rotation is given in degrees."""
     norms = [norm]
@@ -2082,7 +1725,7 @@ def gives_the_rotation_in_degrees(norm, c, lr, decay, steps):
         norms.append(np.hypot(shrunk, lr * c / norms[-1]))
     equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
     return {
-        "norms": np.array(norms, dtype=float),
+        "norms": np.array(norms),
         "equilibrium": float(equilibrium),
         "rotation": float(np.degrees(np.arccos(1 - lr * decay))),
     }
@@ -2090,7 +1733,10 @@ def gives_the_rotation_in_degrees(norm, c, lr, decay, steps):
 
 @mistake(
     earns=7,
-    hint="The step is added to (1 - ηλ)w, which is the side next to the angle: tan = η‖g‖/((1 - ηλ)‖w‖).",
+    hint=(
+        "The step is added to (1 - ηλ)w, which is the side next to the angle: tan = η‖g‖/((1 - "
+        "ηλ)‖w‖)."
+    ),
 )
 def compares_the_step_with_the_old_norm(norm, c, lr, decay, steps):
     """The angle is that of the step against w before it shrank."""
@@ -2100,30 +1746,18 @@ def compares_the_step_with_the_old_norm(norm, c, lr, decay, steps):
         norms.append(np.hypot(shrunk, lr * c / norms[-1]))
     equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
     return {
-        "norms": np.array(norms, dtype=float),
+        "norms": np.array(norms),
         "equilibrium": float(equilibrium),
         "rotation": float(np.arctan(lr * c / equilibrium**2)),
     }
 
 
-@mistake(earns=7, hint="Take the arc cosine.")
-def returns_the_cosine_of_the_rotation(norm, c, lr, decay, steps):
-    """The cosine of the angle is returned where the angle is asked."""
-    norms = [norm]
-    for _ in range(steps):
-        shrunk = (1 - lr * decay) * norms[-1]
-        norms.append(np.hypot(shrunk, lr * c / norms[-1]))
-    equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
-    return {
-        "norms": np.array(norms, dtype=float),
-        "equilibrium": float(equilibrium),
-        "rotation": float(1 - lr * decay),
-    }
-
-
 @mistake(
     earns=7,
-    hint="In the equilibrium all steps turn w by the same angle, which does not depend on where you started.",
+    hint=(
+        "In the equilibrium all steps turn w by the same angle, which does not depend on where you "
+        "started."
+    ),
 )
 def takes_the_rotation_of_the_last_step(norm, c, lr, decay, steps):
     """The rotation is that of the last step that was followed, not that of the equilibrium."""
@@ -2133,7 +1767,7 @@ def takes_the_rotation_of_the_last_step(norm, c, lr, decay, steps):
         norms.append(np.hypot(shrunk, lr * c / norms[-1]))
     equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
     return {
-        "norms": np.array(norms, dtype=float),
+        "norms": np.array(norms),
         "equilibrium": float(equilibrium),
         "rotation": float(np.arctan(lr * c / ((1 - lr * decay) * norms[-1] ** 2))),
     }
@@ -2248,7 +1882,8 @@ def small_weights_feel_a_small_eps(f, rng):
 
 
 @mistake(
-    earns=6, hint="Scaling the weights is supposed to leave the output as it is: compare with f(W)."
+    earns=4,
+    hint="Scaling the weights is supposed to leave the output as it is: compare with f(W).",
 )
 def compares_with_a_times_the_output(X, W, C, a, eps):
     """The output for aW is compared with a·f(W), as if the layer were linear."""
@@ -2270,8 +1905,11 @@ def compares_with_a_times_the_output(X, W, C, a, eps):
 
 
 @mistake(
-    earns=7,
-    hint="X·(aW) and (aX)·W are the same pre-activations, but the gradient with respect to W contains X. Multiply W.",
+    earns=5,
+    hint=(
+        "X·(aW) and (aX)·W are the same pre-activations, but the gradient with respect to W contains "
+        "X. Multiply W."
+    ),
 )
 def scales_the_inputs_instead(X, W, C, a, eps):
     """The inputs are multiplied by a, not the weights: the same output, another gradient."""
@@ -2293,7 +1931,7 @@ def scales_the_inputs_instead(X, W, C, a, eps):
 
 
 @mistake(
-    earns=7,
+    earns=5,
     hint="Larger weights have *smaller* gradients, g(aW) = g(W)/a. Multiply the gradient at aW by a.",
 )
 def multiplies_the_other_gradient(X, W, C, a, eps):
@@ -2316,7 +1954,7 @@ def multiplies_the_other_gradient(X, W, C, a, eps):
 
 
 @mistake(
-    earns=7,
+    earns=5,
     hint="The output does not change when W is scaled, but the gradient does: g(aW) = g(W)/a.",
 )
 def forgets_the_factor_of_the_gradient(X, W, C, a, eps):
@@ -2339,28 +1977,9 @@ def forgets_the_factor_of_the_gradient(X, W, C, a, eps):
 
 
 @mistake(
-    earns=7, hint="1/a² is what an update loses in *angle*; the gradient itself loses one factor a."
+    earns=1,
+    hint="The exercise is about what ε does: std = √(σ² + ε).",
 )
-def divides_the_gradient_by_the_square(X, W, C, a, eps):
-    """The factor of the gradient is a², as for the effective learning rate."""
-
-    def layer(W):
-        u = X @ W
-        std = np.sqrt(u.var(axis=0) + eps)
-        y = (u - u.mean(axis=0)) / std
-        du = (C - C.mean(axis=0) - y * (C * y).mean(axis=0)) / std
-        return y, X.T @ du
-
-    y, g = layer(W)
-    y_scaled, g_scaled = layer(a * W)
-    return {
-        "output": float(np.abs(y_scaled - y).max()),
-        "radial": float(np.abs((W * g).sum(axis=0)).max()),
-        "gradient": float(np.abs(a**2 * g_scaled - g).max()),
-    }
-
-
-@mistake(earns=1, hint="The exercise is about what ε does: std = √(σ² + ε).")
 def ignores_eps_in_the_layer(X, W, C, a, eps):
     """ε is left out, so that everything vanishes."""
 
@@ -2380,7 +1999,10 @@ def ignores_eps_in_the_layer(X, W, C, a, eps):
     }
 
 
-@mistake(earns=1, hint="The layer divides by √(σ² + ε).")
+@mistake(
+    earns=1,
+    hint="The layer divides by √(σ² + ε).",
+)
 def puts_eps_outside_the_root(X, W, C, a, eps):
     """ε is added to the standard deviation, outside the root."""
 
@@ -2402,7 +2024,10 @@ def puts_eps_outside_the_root(X, W, C, a, eps):
 
 @mistake(
     earns=3,
-    hint="ε is a constant of the layer. That it does *not* scale with W is why the invariance is not exact.",
+    hint=(
+        "ε is a constant of the layer. That it does *not* scale with W is why the invariance is not "
+        "exact."
+    ),
 )
 def scales_eps_with_the_weights(X, W, C, a, eps):
     """ε is scaled along with the weights, so that nothing changes."""
@@ -2424,8 +2049,11 @@ def scales_eps_with_the_weights(X, W, C, a, eps):
 
 
 @mistake(
-    earns=2,
-    hint="Mean and variance depend on W. Without their paths the gradient is not orthogonal to w: subtract the mean of C and y times the mean of C y.",
+    earns=3,
+    hint=(
+        "Mean and variance depend on W. Without their paths the gradient is not orthogonal to w: "
+        "subtract the mean of C and y times the mean of C y."
+    ),
 )
 def treats_the_statistics_as_constants(X, W, C, a, eps):
     """The gradient does not go through mean and variance: they are taken for constants."""
@@ -2447,7 +2075,7 @@ def treats_the_statistics_as_constants(X, W, C, a, eps):
 
 
 @mistake(
-    earns=2,
+    earns=3,
     hint="The last term, y times the mean of C y, is what makes the gradient orthogonal to w.",
 )
 def forgets_the_path_through_the_variance(X, W, C, a, eps):
@@ -2470,8 +2098,11 @@ def forgets_the_path_through_the_variance(X, W, C, a, eps):
 
 
 @mistake(
-    earns=4,
-    hint="The mean of C has to be subtracted as well: a constant added to all samples changes nothing in the output.",
+    earns=3,
+    hint=(
+        "The mean of C has to be subtracted as well: a constant added to all samples changes nothing "
+        "in the output."
+    ),
 )
 def forgets_the_path_through_the_mean(X, W, C, a, eps):
     """The gradient goes through the variance, but not through the mean."""
@@ -2493,34 +2124,16 @@ def forgets_the_path_through_the_mean(X, W, C, a, eps):
 
 
 @mistake(
-    earns=2,
-    hint="y changes by 1/std when u changes by 1. It is this factor that shrinks as the weights grow.",
-)
-def forgets_to_divide_by_std(X, W, C, a, eps):
-    """The gradient is not divided by the standard deviation."""
-
-    def layer(W):
-        u = X @ W
-        std = np.sqrt(u.var(axis=0) + eps)
-        y = (u - u.mean(axis=0)) / std
-        du = C - C.mean(axis=0) - y * (C * y).mean(axis=0)
-        return y, X.T @ du
-
-    y, g = layer(W)
-    y_scaled, g_scaled = layer(a * W)
-    return {
-        "output": float(np.abs(y_scaled - y).max()),
-        "radial": float(np.abs((W * g).sum(axis=0)).max()),
-        "gradient": float(np.abs(a * g_scaled - g).max()),
-    }
-
-
-@mistake(
     earns=6,
-    hint="Each unit is invariant on its own, so each ⟨w, g⟩ counts: sum over axis 0, then take the largest absolute value.",
+    hint=(
+        "Each unit is invariant on its own, so each ⟨w, g⟩ counts: sum over axis 0, then take the "
+        "largest absolute value."
+    ),
 )
 def adds_the_products_of_all_units(X, W, C, a, eps):
-    """One inner product of the whole matrices is returned, in which the units' parts may cancel."""
+    """One inner product of the whole matrices is returned, in which the units' parts may
+    cancel.
+    """
 
     def layer(W):
         u = X @ W
@@ -2539,7 +2152,7 @@ def adds_the_products_of_all_units(X, W, C, a, eps):
 
 
 @mistake(
-    earns=6,
+    earns=5,
     hint="W has the shape (fan_in, fan_out): a unit's weights are a column, so sum over axis 0.",
 )
 def takes_rows_for_units(X, W, C, a, eps):
@@ -2562,7 +2175,7 @@ def takes_rows_for_units(X, W, C, a, eps):
 
 
 @mistake(
-    earns=6,
+    earns=5,
     hint="⟨w, g⟩ adds the products of a unit's weights; each of them alone need not be small.",
 )
 def does_not_sum_the_products(X, W, C, a, eps):
@@ -2585,33 +2198,9 @@ def does_not_sum_the_products(X, W, C, a, eps):
 
 
 @mistake(
-    earns=7,
-    hint="A cosine is a fair measure, too, but ⟨w, g⟩ itself is asked; do not divide by the norms.",
+    earns=6,
+    hint="`radial` belongs to the weights that are given: w and g(W).",
 )
-def returns_the_cosines_instead(X, W, C, a, eps):
-    """The cosine between w and g is returned, not their inner product."""
-
-    def layer(W):
-        u = X @ W
-        std = np.sqrt(u.var(axis=0) + eps)
-        y = (u - u.mean(axis=0)) / std
-        du = (C - C.mean(axis=0) - y * (C * y).mean(axis=0)) / std
-        return y, X.T @ du
-
-    y, g = layer(W)
-    y_scaled, g_scaled = layer(a * W)
-    return {
-        "output": float(np.abs(y_scaled - y).max()),
-        "radial": float(
-            np.abs(
-                (W * g).sum(axis=0) / (np.linalg.norm(W, axis=0) * np.linalg.norm(g, axis=0))
-            ).max()
-        ),
-        "gradient": float(np.abs(a * g_scaled - g).max()),
-    }
-
-
-@mistake(earns=7, hint="`radial` belongs to the weights that are given: w and g(W).")
 def measures_the_radial_part_at_aw(X, W, C, a, eps):
     """The inner product is taken at aW, not at W."""
 
@@ -2633,52 +2222,12 @@ def measures_the_radial_part_at_aw(X, W, C, a, eps):
 
 @mistake(
     earns=0,
-    hint="A difference of -1 is as bad as one of 1. Take absolute values before the maximum.",
+    hint="Batch normalization takes mean and variance over the samples: axis 0.",
 )
-def forgets_the_absolute_values(X, W, C, a, eps):
-    """The largest signed differences are returned, without absolute values."""
-
-    def layer(W):
-        u = X @ W
-        std = np.sqrt(u.var(axis=0) + eps)
-        y = (u - u.mean(axis=0)) / std
-        du = (C - C.mean(axis=0) - y * (C * y).mean(axis=0)) / std
-        return y, X.T @ du
-
-    y, g = layer(W)
-    y_scaled, g_scaled = layer(a * W)
-    return {
-        "output": float((y_scaled - y).max()),
-        "radial": float((W * g).sum(axis=0).max()),
-        "gradient": float((a * g_scaled - g).max()),
-    }
-
-
-@mistake(
-    earns=1, hint="Exactly invariant means that *no* entry changes, so the worst one is asked."
-)
-def averages_the_residuals(X, W, C, a, eps):
-    """The averages of the absolute differences are returned, not the largest."""
-
-    def layer(W):
-        u = X @ W
-        std = np.sqrt(u.var(axis=0) + eps)
-        y = (u - u.mean(axis=0)) / std
-        du = (C - C.mean(axis=0) - y * (C * y).mean(axis=0)) / std
-        return y, X.T @ du
-
-    y, g = layer(W)
-    y_scaled, g_scaled = layer(a * W)
-    return {
-        "output": float(np.abs(y_scaled - y).mean()),
-        "radial": float(np.abs((W * g).sum(axis=0)).mean()),
-        "gradient": float(np.abs(a * g_scaled - g).mean()),
-    }
-
-
-@mistake(earns=1, hint="Batch normalization takes mean and variance over the samples: axis 0.")
 def normalizes_each_sample_instead(X, W, C, a, eps):
-    """Each sample is normalized over its units (layer normalization), not each unit over the batch."""
+    """Each sample is normalized over its units (layer normalization), not each unit over the
+    batch.
+    """
 
     def layer(W):
         u = X @ W
@@ -2696,47 +2245,10 @@ def normalizes_each_sample_instead(X, W, C, a, eps):
     }
 
 
-@mistake(earns=1, hint="Batch normalization subtracts the mean first.")
-def does_not_subtract_the_batch_mean(X, W, C, a, eps):
-    """The output is divided by its deviation, but the mean is not subtracted."""
-
-    def layer(W):
-        u = X @ W
-        std = np.sqrt(u.var(axis=0) + eps)
-        y = u / std
-        du = (C - C.mean(axis=0) - y * (C * y).mean(axis=0)) / std
-        return y, X.T @ du
-
-    y, g = layer(W)
-    y_scaled, g_scaled = layer(a * W)
-    return {
-        "output": float(np.abs(y_scaled - y).max()),
-        "radial": float(np.abs((W * g).sum(axis=0)).max()),
-        "gradient": float(np.abs(a * g_scaled - g).max()),
-    }
-
-
-@mistake(earns=1, hint="Batch normalization normalizes by the biased variance in training.")
-def uses_the_unbiased_variance(X, W, C, a, eps):
-    """The variance divides by N - 1 (ddof=1), not by N."""
-
-    def layer(W):
-        u = X @ W
-        std = np.sqrt(u.var(axis=0, ddof=1) + eps)
-        y = (u - u.mean(axis=0)) / std
-        du = (C - C.mean(axis=0) - y * (C * y).mean(axis=0)) / std
-        return y, X.T @ du
-
-    y, g = layer(W)
-    y_scaled, g_scaled = layer(a * W)
-    return {
-        "output": float(np.abs(y_scaled - y).max()),
-        "radial": float(np.abs((W * g).sum(axis=0)).max()),
-        "gradient": float(np.abs(a * g_scaled - g).max()),
-    }
-
-
-@mistake(earns=7, hint="`a * W` makes a new array.")
+@mistake(
+    earns=9,
+    hint="`a * W` makes a new array.",
+)
 def scales_the_weights_in_place(X, W, C, a, eps):
     """`W *= a` changes the caller's weights."""
 
@@ -2824,7 +2336,11 @@ def residual_block_gradient(X, weights, upstream, residual, eps=1e-5):
     return float(growth ** (1 / len(weights)))
 
 
-def stack(rng, depth=4, width=6, samples=16):
+TINY = 1e-12
+"""An ε that leaves no trace, for the probes that ask for something else."""
+
+
+def stack(rng, depth=3, width=6, samples=16):
     """Inputs, square weight matrices and the gradient that arrives at the top."""
     weights = network(rng, (width,) * (depth + 1))
     return rng.normal(size=(samples, width)), weights, rng.normal(size=(samples, width))
@@ -2833,27 +2349,29 @@ def stack(rng, depth=4, width=6, samples=16):
 @probe(2)
 def factor_of_plain_layers(f, rng):
     """The factor per layer of plain BN-ReLU layers is right."""
-    return {"the factor of four plain layers": f(*stack(rng), False)}
+    return {"the factor of three plain layers": f(*stack(rng), False, eps=TINY)}
 
 
 @probe(2)
 def factor_of_residual_blocks(f, rng):
     """The factor per layer of residual blocks is right."""
-    return {"the factor of four residual blocks": f(*stack(rng), True)}
+    return {"the factor of three residual blocks": f(*stack(rng), True, eps=TINY)}
 
 
 @probe(1)
 def factor_of_a_single_layer(f, rng):
     """One layer is a network, too: its factor is the ratio of the two norms."""
-    given = stack(rng, depth=1)
-    return {"the plain factor": f(*given, False), "the residual factor": f(*given, True)}
+    return {
+        "the plain factor": f(*stack(rng, depth=1), False, eps=TINY),
+        "the residual factor": f(*stack(rng, depth=1), True, eps=TINY),
+    }
 
 
 @probe(1)
 def factor_of_layers_of_any_width(f, rng):
     """Plain layers may become wider and narrower."""
     X, upstream = rng.normal(size=(16, 5)), rng.normal(size=(16, 3))
-    return {"the plain factor": f(X, network(rng, (5, 8, 4, 3)), upstream, False)}
+    return {"the plain factor": f(X, network(rng, (5, 8, 4, 3)), upstream, False, eps=TINY)}
 
 
 @probe(1)
@@ -2862,7 +2380,7 @@ def eps_in_the_blocks(f, rng):
     X, weights, upstream = stack(rng, depth=3)
     weights[0] = weights[0] / 100
     return {
-        "the plain factor for eps=1e-3": f(X, weights, upstream, False, eps=1e-3),
+        "the plain factor for eps=1e-3": f(X, weights, upstream.copy(), False, eps=1e-3),
         "the residual factor for the default eps": f(X, weights, upstream, True),
     }
 
@@ -2872,24 +2390,30 @@ def the_size_of_the_upstream_gradient_cancels(f, rng):
     """An upstream gradient 100 times as large changes nothing, and it is left as it was."""
     X, weights, upstream = stack(rng)
     upstream *= 100
-    factor = f(X, weights, upstream, False)
+    factor = f(X, weights, upstream, False, eps=TINY)
     return {"upstream": Argument(upstream), "the plain factor": factor}
 
 
 @probe(1, hidden=True)
 def factors_of_a_deep_stack(f, rng):
-    """In twelve layers both factors are right, and X is left as it was."""
-    X, weights, upstream = stack(rng, depth=12)
-    plain, skipped = f(X, weights, upstream, False), f(X, weights, upstream, True)
+    """In eight layers both factors are right, and X is left as it was."""
+    X, weights, upstream = stack(rng, depth=8)
+    plain = f(X, weights, upstream.copy(), False, eps=TINY)
+    skipped = f(X, weights, upstream, True, eps=TINY)
     return {"the plain factor": plain, "the residual factor": skipped, "X": Argument(X)}
 
 
 @mistake(
-    earns=5,
-    hint="h + F(h) has two paths to h, so its gradient has two parts: g itself, and g sent through F. Add them.",
+    earns=4,
+    hint=(
+        "h + F(h) has two paths to h, so its gradient has two parts: g itself, and g sent through F. "
+        "Add them."
+    ),
 )
 def forgets_the_skip_on_the_way_back(X, weights, upstream, residual, eps=1e-5):
-    """The skip connection is there on the way up, but the gradient does not use it on the way down."""
+    """The skip connection is there on the way up, but the gradient does not use it on the way
+    down.
+    """
     h = X
     kept = []
     for W in weights:
@@ -2934,7 +2458,10 @@ def forgets_the_skip_on_the_way_up(X, weights, upstream, residual, eps=1e-5):
     return float(growth ** (1 / len(weights)))
 
 
-@mistake(earns=5, hint="With `residual=True` each layer computes h + max(y, 0).")
+@mistake(
+    earns=4,
+    hint="With `residual=True` each layer computes h + max(y, 0).",
+)
 def ignores_the_flag(X, weights, upstream, residual, eps=1e-5):
     """The layers are plain, whatever `residual` says."""
     h = X
@@ -2956,7 +2483,10 @@ def ignores_the_flag(X, weights, upstream, residual, eps=1e-5):
     return float(growth ** (1 / len(weights)))
 
 
-@mistake(earns=2, hint="With `residual=False` each layer computes max(y, 0) alone.")
+@mistake(
+    earns=2,
+    hint="With `residual=False` each layer computes max(y, 0) alone.",
+)
 def always_adds_the_skip(X, weights, upstream, residual, eps=1e-5):
     """The layers have a skip connection, whatever `residual` says."""
     h = X
@@ -2967,42 +2497,23 @@ def always_adds_the_skip(X, weights, upstream, residual, eps=1e-5):
         y = (u - u.mean(axis=0)) / std
         kept.append((y, std))
         branch = np.maximum(y, 0)
-        h = h + branch if h.shape == branch.shape else branch
+        h = h + branch
     g = upstream
     for W, (y, std) in zip(weights[::-1], kept[::-1]):
         dy = g * (y > 0)
         du = (dy - dy.mean(axis=0) - y * (dy * y).mean(axis=0)) / std
         through = du @ W.T
-        g = g + through if g.shape == through.shape else through
-    growth = np.linalg.norm(g) / np.linalg.norm(upstream)
-    return float(growth ** (1 / len(weights)))
-
-
-@mistake(earns=0, hint="`residual=True` is the one with the sum.")
-def exchanges_plain_and_residual(X, weights, upstream, residual, eps=1e-5):
-    """Plain layers and residual blocks are exchanged."""
-    h = X
-    kept = []
-    for W in weights:
-        u = h @ W
-        std = np.sqrt(u.var(axis=0) + eps)
-        y = (u - u.mean(axis=0)) / std
-        kept.append((y, std))
-        branch = np.maximum(y, 0)
-        h = branch if residual or h.shape != branch.shape else h + branch
-    g = upstream
-    for W, (y, std) in zip(weights[::-1], kept[::-1]):
-        dy = g * (y > 0)
-        du = (dy - dy.mean(axis=0) - y * (dy * y).mean(axis=0)) / std
-        through = du @ W.T
-        g = through if residual or g.shape != through.shape else g + through
+        g = g + through
     growth = np.linalg.norm(g) / np.linalg.norm(upstream)
     return float(growth ** (1 / len(weights)))
 
 
 @mistake(
-    earns=5,
-    hint="That is the block of the first residual networks, in which a ReLU sits on the skip path. Here nothing does: h + max(y, 0).",
+    earns=4,
+    hint=(
+        "That is the block of the first residual networks, in which a ReLU sits on the skip path. "
+        "Here nothing does: h + max(y, 0)."
+    ),
 )
 def applies_relu_after_the_sum(X, weights, upstream, residual, eps=1e-5):
     """The ReLU comes after the sum, max(h + y, 0), not before it."""
@@ -3026,33 +2537,8 @@ def applies_relu_after_the_sum(X, weights, upstream, residual, eps=1e-5):
 
 
 @mistake(
-    earns=5,
-    hint="Some networks do so to keep the variance; here the block is h + max(y, 0) as it stands.",
-)
-def halves_the_sum(X, weights, upstream, residual, eps=1e-5):
-    """The sum of the residual block is divided by √2."""
-    h = X
-    kept = []
-    for W in weights:
-        u = h @ W
-        std = np.sqrt(u.var(axis=0) + eps)
-        y = (u - u.mean(axis=0)) / std
-        kept.append((y, std))
-        branch = np.maximum(y, 0)
-        h = (h + branch) / np.sqrt(2) if residual else branch
-    g = upstream
-    for W, (y, std) in zip(weights[::-1], kept[::-1]):
-        g = g / np.sqrt(2) if residual else g
-        dy = g * (y > 0)
-        du = (dy - dy.mean(axis=0) - y * (dy * y).mean(axis=0)) / std
-        through = du @ W.T
-        g = g + through if residual else through
-    growth = np.linalg.norm(g) / np.linalg.norm(upstream)
-    return float(growth ** (1 / len(weights)))
-
-
-@mistake(
-    earns=5, hint="On the skip path there is no ReLU: g passes unchanged, also where y is negative."
+    earns=4,
+    hint="On the skip path there is no ReLU: g passes unchanged, also where y is negative.",
 )
 def masks_the_skip_path(X, weights, upstream, residual, eps=1e-5):
     """The gradient of the skip path is multiplied by the ReLU's slope."""
@@ -3075,7 +2561,10 @@ def masks_the_skip_path(X, weights, upstream, residual, eps=1e-5):
     return float(growth ** (1 / len(weights)))
 
 
-@mistake(earns=1, hint="Factors multiply: over K layers they make ρᴷ. Take the K-th root.")
+@mistake(
+    earns=1,
+    hint="Factors multiply: over K layers they make ρᴷ. Take the K-th root.",
+)
 def returns_the_growth_of_all_layers(X, weights, upstream, residual, eps=1e-5):
     """The growth over all layers is returned, not the factor per layer."""
     h = X
@@ -3097,7 +2586,10 @@ def returns_the_growth_of_all_layers(X, weights, upstream, residual, eps=1e-5):
     return float(growth)
 
 
-@mistake(earns=1, hint="Over K layers a factor ρ makes ρᴷ. Take the K-th root, not a K-th part.")
+@mistake(
+    earns=1,
+    hint="Over K layers a factor ρ makes ρᴷ. Take the K-th root, not a K-th part.",
+)
 def divides_the_growth_by_the_depth(X, weights, upstream, residual, eps=1e-5):
     """The growth is divided by the number of layers; factors multiply."""
     h = X
@@ -3120,54 +2612,11 @@ def divides_the_growth_by_the_depth(X, weights, upstream, residual, eps=1e-5):
 
 
 @mistake(
-    earns=0, hint="Between K + 1 gradients lie K layers, as many as there are weight matrices."
-)
-def counts_one_layer_too_many(X, weights, upstream, residual, eps=1e-5):
-    """The root is one too high: K + 1 gradients were counted where K layers lie between them."""
-    h = X
-    kept = []
-    for W in weights:
-        u = h @ W
-        std = np.sqrt(u.var(axis=0) + eps)
-        y = (u - u.mean(axis=0)) / std
-        kept.append((y, std))
-        branch = np.maximum(y, 0)
-        h = h + branch if residual else branch
-    g = upstream
-    for W, (y, std) in zip(weights[::-1], kept[::-1]):
-        dy = g * (y > 0)
-        du = (dy - dy.mean(axis=0) - y * (dy * y).mean(axis=0)) / std
-        through = du @ W.T
-        g = g + through if residual else through
-    growth = np.linalg.norm(g) / np.linalg.norm(upstream)
-    return float(growth ** (1 / (len(weights) + 1)))
-
-
-@mistake(earns=0, hint="The slope of a logarithmic plot is log ρ. The factor ρ is asked.")
-def returns_the_logarithm_of_the_factor(X, weights, upstream, residual, eps=1e-5):
-    """The logarithm of the factor is returned."""
-    h = X
-    kept = []
-    for W in weights:
-        u = h @ W
-        std = np.sqrt(u.var(axis=0) + eps)
-        y = (u - u.mean(axis=0)) / std
-        kept.append((y, std))
-        branch = np.maximum(y, 0)
-        h = h + branch if residual else branch
-    g = upstream
-    for W, (y, std) in zip(weights[::-1], kept[::-1]):
-        dy = g * (y > 0)
-        du = (dy - dy.mean(axis=0) - y * (dy * y).mean(axis=0)) / std
-        through = du @ W.T
-        g = g + through if residual else through
-    growth = np.linalg.norm(g) / np.linalg.norm(upstream)
-    return float(np.log(growth) / len(weights))
-
-
-@mistake(
     earns=0,
-    hint="The factor says what happens to the gradient on its way *down*: bottom over top, larger than 1 when gradients grow towards the input.",
+    hint=(
+        "The factor says what happens to the gradient on its way *down*: bottom over top, larger "
+        "than 1 when gradients grow towards the input."
+    ),
 )
 def divides_the_wrong_way_round(X, weights, upstream, residual, eps=1e-5):
     """The gradient at the top is divided by that at the bottom."""
@@ -3192,7 +2641,10 @@ def divides_the_wrong_way_round(X, weights, upstream, residual, eps=1e-5):
 
 @mistake(
     earns=0,
-    hint="Papers state the growth of squared norms, too (π/(π-1) ≈ 1.467). Here the norm itself is asked, ≈ 1.211.",
+    hint=(
+        "Papers state the growth of squared norms, too (π/(π-1) ≈ 1.467). Here the norm itself is "
+        "asked, ≈ 1.211."
+    ),
 )
 def returns_the_factor_of_the_squares(X, weights, upstream, residual, eps=1e-5):
     """The factor is that of the squared norms."""
@@ -3215,51 +2667,10 @@ def returns_the_factor_of_the_squares(X, weights, upstream, residual, eps=1e-5):
     return float(growth ** (1 / len(weights)))
 
 
-@mistake(earns=0, hint="Leave the 2 out.")
-def takes_spectral_norms(X, weights, upstream, residual, eps=1e-5):
-    """`np.linalg.norm(…, 2)` of a matrix is its largest singular value, not the root of the sum of squares."""
-    h = X
-    kept = []
-    for W in weights:
-        u = h @ W
-        std = np.sqrt(u.var(axis=0) + eps)
-        y = (u - u.mean(axis=0)) / std
-        kept.append((y, std))
-        branch = np.maximum(y, 0)
-        h = h + branch if residual else branch
-    g = upstream
-    for W, (y, std) in zip(weights[::-1], kept[::-1]):
-        dy = g * (y > 0)
-        du = (dy - dy.mean(axis=0) - y * (dy * y).mean(axis=0)) / std
-        through = du @ W.T
-        g = g + through if residual else through
-    growth = np.linalg.norm(g, 2) / np.linalg.norm(upstream, 2)
-    return float(growth ** (1 / len(weights)))
-
-
-@mistake(earns=0, hint="Growth is a ratio: divide by ‖upstream‖.")
-def forgets_the_upstream_norm(X, weights, upstream, residual, eps=1e-5):
-    """The norm of the lowest gradient is not compared with that of the upstream one."""
-    h = X
-    kept = []
-    for W in weights:
-        u = h @ W
-        std = np.sqrt(u.var(axis=0) + eps)
-        y = (u - u.mean(axis=0)) / std
-        kept.append((y, std))
-        branch = np.maximum(y, 0)
-        h = h + branch if residual else branch
-    g = upstream
-    for W, (y, std) in zip(weights[::-1], kept[::-1]):
-        dy = g * (y > 0)
-        du = (dy - dy.mean(axis=0) - y * (dy * y).mean(axis=0)) / std
-        through = du @ W.T
-        g = g + through if residual else through
-    growth = np.linalg.norm(g)
-    return float(growth ** (1 / len(weights)))
-
-
-@mistake(earns=0, hint="Multiply by the slope: 1 where y is positive, 0 elsewhere.")
+@mistake(
+    earns=0,
+    hint="Multiply by the slope: 1 where y is positive, 0 elsewhere.",
+)
 def forgets_relu_on_the_way_back(X, weights, upstream, residual, eps=1e-5):
     """The gradient passes through every ReLU, also where it was closed."""
     h = X
@@ -3281,7 +2692,10 @@ def forgets_relu_on_the_way_back(X, weights, upstream, residual, eps=1e-5):
     return float(growth ** (1 / len(weights)))
 
 
-@mistake(earns=0, hint="The layer is max(BN(h W), 0): normalize first.")
+@mistake(
+    earns=0,
+    hint="The layer is max(BN(h W), 0): normalize first.",
+)
 def normalizes_after_relu(X, weights, upstream, residual, eps=1e-5):
     """The ReLU comes before the normalization."""
     h = X
@@ -3304,7 +2718,10 @@ def normalizes_after_relu(X, weights, upstream, residual, eps=1e-5):
 
 @mistake(
     earns=0,
-    hint="Mean and variance depend on every sample: subtract the mean of dy, and y times the mean of dy·y.",
+    hint=(
+        "Mean and variance depend on every sample: subtract the mean of dy, and y times the mean of "
+        "dy·y."
+    ),
 )
 def takes_mean_and_variance_for_constants(X, weights, upstream, residual, eps=1e-5):
     """The gradient does not go through the batch's mean and variance."""
@@ -3327,7 +2744,10 @@ def takes_mean_and_variance_for_constants(X, weights, upstream, residual, eps=1e
     return float(growth ** (1 / len(weights)))
 
 
-@mistake(earns=0, hint="The third term is missing: y times the mean of dy·y.")
+@mistake(
+    earns=0,
+    hint="The third term is missing: y times the mean of dy·y.",
+)
 def leaves_the_variance_out_of_the_gradient(X, weights, upstream, residual, eps=1e-5):
     """The gradient goes through the batch's mean, but not through its variance."""
     h = X
@@ -3349,75 +2769,10 @@ def leaves_the_variance_out_of_the_gradient(X, weights, upstream, residual, eps=
     return float(growth ** (1 / len(weights)))
 
 
-@mistake(earns=0, hint="The second term is missing: the mean of dy.")
-def leaves_the_mean_out_of_the_gradient(X, weights, upstream, residual, eps=1e-5):
-    """The gradient goes through the batch's variance, but not through its mean."""
-    h = X
-    kept = []
-    for W in weights:
-        u = h @ W
-        std = np.sqrt(u.var(axis=0) + eps)
-        y = (u - u.mean(axis=0)) / std
-        kept.append((y, std))
-        branch = np.maximum(y, 0)
-        h = h + branch if residual else branch
-    g = upstream
-    for W, (y, std) in zip(weights[::-1], kept[::-1]):
-        dy = g * (y > 0)
-        du = (dy - y * (dy * y).mean(axis=0)) / std
-        through = du @ W.T
-        g = g + through if residual else through
-    growth = np.linalg.norm(g) / np.linalg.norm(upstream)
-    return float(growth ** (1 / len(weights)))
-
-
-@mistake(earns=0, hint="y changes by 1/std when u changes by 1.")
-def does_not_divide_by_the_deviation(X, weights, upstream, residual, eps=1e-5):
-    """The gradient is not divided by the standard deviation."""
-    h = X
-    kept = []
-    for W in weights:
-        u = h @ W
-        std = np.sqrt(u.var(axis=0) + eps)
-        y = (u - u.mean(axis=0)) / std
-        kept.append((y, std))
-        branch = np.maximum(y, 0)
-        h = h + branch if residual else branch
-    g = upstream
-    for W, (y, std) in zip(weights[::-1], kept[::-1]):
-        dy = g * (y > 0)
-        du = dy - dy.mean(axis=0) - y * (dy * y).mean(axis=0)
-        through = du @ W.T
-        g = g + through if residual else through
-    growth = np.linalg.norm(g) / np.linalg.norm(upstream)
-    return float(growth ** (1 / len(weights)))
-
-
 @mistake(
-    earns=0, hint="Between the matrix and the ReLU stands the normalization: y = (u - μ)/√(σ² + ε)."
+    earns=0,
+    hint="u = h W, so the gradient of h is du Wᵀ.",
 )
-def leaves_the_normalization_out(X, weights, upstream, residual, eps=1e-5):
-    """The layers have no batch normalization."""
-    h = X
-    kept = []
-    for W in weights:
-        u = h @ W
-        std = np.sqrt(u.var(axis=0) + eps)
-        y = u
-        kept.append((y, std))
-        branch = np.maximum(y, 0)
-        h = h + branch if residual else branch
-    g = upstream
-    for W, (y, std) in zip(weights[::-1], kept[::-1]):
-        dy = g * (y > 0)
-        du = dy
-        through = du @ W.T
-        g = g + through if residual else through
-    growth = np.linalg.norm(g) / np.linalg.norm(upstream)
-    return float(growth ** (1 / len(weights)))
-
-
-@mistake(earns=0, hint="u = h W, so the gradient of h is du Wᵀ.")
 def does_not_transpose_the_weights(X, weights, upstream, residual, eps=1e-5):
     """The gradient is sent back through W, not through its transpose."""
     h = X
@@ -3433,38 +2788,15 @@ def does_not_transpose_the_weights(X, weights, upstream, residual, eps=1e-5):
     for W, (y, std) in zip(weights[::-1], kept[::-1]):
         dy = g * (y > 0)
         du = (dy - dy.mean(axis=0) - y * (dy * y).mean(axis=0)) / std
-        through = du @ (W if W.shape[0] == W.shape[1] else W.T)
-        g = g + through if residual else through
-    growth = np.linalg.norm(g) / np.linalg.norm(upstream)
-    return float(growth ** (1 / len(weights)))
-
-
-@mistake(earns=2, hint="Backwards means last layer first.")
-def goes_back_in_the_order_of_going_up(X, weights, upstream, residual, eps=1e-5):
-    """The weight matrices are used in the same order on the way back as on the way up."""
-    h = X
-    kept = []
-    for W in weights:
-        u = h @ W
-        std = np.sqrt(u.var(axis=0) + eps)
-        y = (u - u.mean(axis=0)) / std
-        kept.append((y, std))
-        branch = np.maximum(y, 0)
-        h = h + branch if residual else branch
-    g = upstream
-    for W, (y, std) in zip(
-        weights if all(W.shape == weights[0].shape for W in weights) else weights[::-1], kept[::-1]
-    ):
-        dy = g * (y > 0)
-        du = (dy - dy.mean(axis=0) - y * (dy * y).mean(axis=0)) / std
-        through = du @ W.T
+        through = du @ W
         g = g + through if residual else through
     growth = np.linalg.norm(g) / np.linalg.norm(upstream)
     return float(growth ** (1 / len(weights)))
 
 
 @mistake(
-    earns=7, hint="Add `eps` to the variance, under the root. With a variance of 10⁻⁴ it matters."
+    earns=8,
+    hint="Add `eps` to the variance, under the root. With a variance of 10⁻⁴ it matters.",
 )
 def leaves_eps_out(X, weights, upstream, residual, eps=1e-5):
     """ε is left out."""
@@ -3473,28 +2805,6 @@ def leaves_eps_out(X, weights, upstream, residual, eps=1e-5):
     for W in weights:
         u = h @ W
         std = u.std(axis=0)
-        y = (u - u.mean(axis=0)) / std
-        kept.append((y, std))
-        branch = np.maximum(y, 0)
-        h = h + branch if residual else branch
-    g = upstream
-    for W, (y, std) in zip(weights[::-1], kept[::-1]):
-        dy = g * (y > 0)
-        du = (dy - dy.mean(axis=0) - y * (dy * y).mean(axis=0)) / std
-        through = du @ W.T
-        g = g + through if residual else through
-    growth = np.linalg.norm(g) / np.linalg.norm(upstream)
-    return float(growth ** (1 / len(weights)))
-
-
-@mistake(earns=0, hint="The layer divides by √(σ² + ε).")
-def adds_eps_beside_the_root(X, weights, upstream, residual, eps=1e-5):
-    """ε is added to the standard deviation, outside the root."""
-    h = X
-    kept = []
-    for W in weights:
-        u = h @ W
-        std = u.std(axis=0) + eps
         y = (u - u.mean(axis=0)) / std
         kept.append((y, std))
         branch = np.maximum(y, 0)
@@ -3584,14 +2894,18 @@ def read_tables():
     return {"A": "b", "B": "d", "C": "c", "D": "a", "E": "d", "F": "b"}
 
 
+def says(truth):
+    return "yes" if truth else "no"
+
+
 def choice(f, table):
     """What was chosen for one table; a difference in the last of these is never the first."""
     chosen = f().get(table)
     chosen = chosen.strip().lower() if isinstance(chosen, str) else chosen
     offered = isinstance(chosen, str) and chosen in ("a", "b", "c", "d")
     return {
-        f"the answer for table {table} is one of the letters a, b, c, d": offered,
-        f"the claim chosen for table {table} is the one that it supports": (
+        f"whether the answer for table {table} is one of the letters a, b, c, d": says(offered),
+        f"whether table {table} supports the claim that you chose": says(
             offered and chosen == read_tables()[table]
         ),
         "the claim": chosen,  # tells the misreadings apart; the sentence is that of a line above
@@ -3636,7 +2950,10 @@ def reads_table_f(f, rng):
 
 @mistake(
     earns=10,
-    hint="In the ReLU network the means differ by 0.003 and each seed scatters by more than 0.01. With five seeds, the standard error of that difference is near 0.009.",
+    hint=(
+        "In the ReLU network the means differ by 0.003 and each seed scatters by more than 0.01. "
+        "With five seeds, the standard error of that difference is near 0.009."
+    ),
 )
 def ignores_the_error_bars():
     """Table A: a difference far smaller than its error bars is taken for an effect."""
@@ -3645,7 +2962,10 @@ def ignores_the_error_bars():
 
 @mistake(
     earns=10,
-    hint="Not having found a difference is not having found equality. Five seeds with this spread would not show a real gain of half a point either.",
+    hint=(
+        "Not having found a difference is not having found equality. Five seeds with this spread "
+        "would not show a real gain of half a point either."
+    ),
 )
 def takes_noise_for_equality():
     """Table A: a difference that cannot be seen is taken for one that is not there."""
@@ -3654,7 +2974,10 @@ def takes_noise_for_equality():
 
 @mistake(
     earns=10,
-    hint="A standard deviation estimated from five runs is itself uncertain, by about a third. And a spread is no reason to leave aside the second row.",
+    hint=(
+        "A standard deviation estimated from five runs is itself uncertain, by about a third. And a "
+        "spread is no reason to leave aside the second row."
+    ),
 )
 def takes_the_spread_for_reliability():
     """Table A: the spreads of two times five runs are compared as if they were exact."""
@@ -3663,7 +2986,11 @@ def takes_the_spread_for_reliability():
 
 @mistake(
     earns=10,
-    hint="The ± of a column is mostly the luck of a seed's split, which both networks share. It cancels in the difference per seed: -1.1 ± 0.7 over 10 seeds, a standard error of 0.23.",
+    hint=(
+        "The ± of a column is the scatter of single seeds, part of which both networks share. What "
+        "counts is the difference per seed, -1.1 ± 0.7, and the error of its mean over ten seeds, "
+        "0.23."
+    ),
 )
 def reads_paired_runs_as_unpaired():
     """Table B: overlapping bars are read as "no difference", although the runs are paired."""
@@ -3672,7 +2999,10 @@ def reads_paired_runs_as_unpaired():
 
 @mistake(
     earns=10,
-    hint='Look at the last row before writing "whatever": the difference is -0.08 with a standard error of 0.16.',
+    hint=(
+        'Look at the last row before writing "whatever": the difference is -0.08 with a standard '
+        "error of 0.16."
+    ),
 )
 def generalizes_from_small_learning_rates():
     """Table B: what holds at two learning rates is claimed for every learning rate."""
@@ -3681,7 +3011,10 @@ def generalizes_from_small_learning_rates():
 
 @mistake(
     earns=10,
-    hint="The column is *before minus after*. Where it is negative, normalizing after the activation is ahead.",
+    hint=(
+        "The column is *before minus after*. Where it is negative, normalizing after the activation "
+        "is ahead."
+    ),
 )
 def reads_the_difference_the_wrong_way_round():
     """Table B: the sign of the difference is read the wrong way round."""
@@ -3690,7 +3023,10 @@ def reads_the_difference_the_wrong_way_round():
 
 @mistake(
     earns=10,
-    hint="Compare each network at the learning rate that suits it best. How much of the gap of the first column is left?",
+    hint=(
+        "Compare each network at the learning rate that suits it best. How much of the gap of the "
+        "first column is left?"
+    ),
 )
 def is_fooled_by_a_confounded_learning_rate():
     """Table C: a gap that a badly chosen learning rate makes is put down to the method."""
@@ -3699,25 +3035,38 @@ def is_fooled_by_a_confounded_learning_rate():
 
 @mistake(
     earns=10,
-    hint="At the two smaller rates the network with batch normalization is far ahead of the one with standardized inputs. Read all columns.",
+    hint=(
+        "At the two smaller rates the network with batch normalization is far ahead of the one with "
+        "standardized inputs. Read all columns."
+    ),
 )
 def takes_a_scaled_input_for_the_whole_effect():
-    """Table C: the method is called useless because another remedy does as well at one learning rate."""
+    """Table C: the method is called useless because another remedy does as well at one learning
+    rate.
+    """
     return {"A": "b", "B": "d", "C": "b", "D": "a", "E": "d", "F": "b"}
 
 
 @mistake(
     earns=10,
-    hint="At 0.1, the largest rate of the table, all three networks train. It may well be that larger rates separate them, but this table cannot say so.",
+    hint=(
+        "At 0.1, the largest rate of the table, all three networks train. It may well be that larger "
+        "rates separate them, but this table cannot say so."
+    ),
 )
 def reads_into_the_table_what_it_does_not_show():
-    """Table C: the claim is about rates at which the plain network fails, and no such rate is in the table."""
+    """Table C: the claim is about rates at which the plain network fails, and no such rate is
+    in the table.
+    """
     return {"A": "b", "B": "d", "C": "d", "D": "a", "E": "d", "F": "b"}
 
 
 @mistake(
     earns=10,
-    hint="Look at the last row: after 150 steps the smoother network is not ahead. Smoothness along a step *allows* longer steps; it is not speed.",
+    hint=(
+        "Look at the last row: after 150 steps the smoother network is not ahead. Smoothness along a "
+        "step *allows* longer steps; it is not speed."
+    ),
 )
 def takes_smoothness_for_speed():
     """Table D: a smoother loss is taken for faster training."""
@@ -3726,7 +3075,10 @@ def takes_smoothness_for_speed():
 
 @mistake(
     earns=10,
-    hint="The first two rows measure it, and the bars are far apart. That the network is not faster does not undo them.",
+    hint=(
+        "The first two rows measure it, and the bars are far apart. That the network is not faster "
+        "does not undo them."
+    ),
 )
 def takes_speed_for_smoothness():
     """Table D: from the slower training it is concluded that the loss cannot be smoother."""
@@ -3735,7 +3087,10 @@ def takes_speed_for_smoothness():
 
 @mistake(
     earns=10,
-    hint="The spread of the plain network's β is as large as the difference. In two of the three measures the networks differ, and in this one the table does not decide.",
+    hint=(
+        "The spread of the plain network's β is as large as the difference. In two of the three "
+        "measures the networks differ, and in this one the table does not decide."
+    ),
 )
 def calls_a_tie_a_win():
     """Table D: 53 ± 8 against 45 ± 1 is counted as a difference."""
@@ -3752,7 +3107,8 @@ def generalizes_from_relu():
 
 
 @mistake(
-    earns=10, hint="The first row contradicts it: in the ReLU network β falls by more than half."
+    earns=10,
+    hint="The first row contradicts it: in the ReLU network β falls by more than half.",
 )
 def generalizes_from_sigmoid():
     """Table E: what holds for the sigmoid network is claimed for all networks."""
@@ -3761,7 +3117,10 @@ def generalizes_from_sigmoid():
 
 @mistake(
     earns=10,
-    hint="The three values of β are in different units, so to speak: the ReLU network's is largest and decides the mean. The rows disagree, and that is the finding.",
+    hint=(
+        "The networks differ in the size of β, so the row with the largest values decides the mean. "
+        "The rows disagree, and that is the finding."
+    ),
 )
 def averages_over_unlike_networks():
     """Table E: an average over three different networks stands in for each of them."""
@@ -3770,7 +3129,10 @@ def averages_over_unlike_networks():
 
 @mistake(
     earns=10,
-    hint="In the sigmoid network, the inputs shift 100 times as much, and training does not suffer. A cause that can be undone without losing the effect is not the cause there.",
+    hint=(
+        "In the sigmoid network, the inputs shift 100 times as much, and training does not suffer. A "
+        "cause that can be undone without losing the effect is not the cause there."
+    ),
 )
 def reads_the_row_that_fits():
     """Table F: the row that fits the story is read, and the other is left out."""
@@ -3779,7 +3141,10 @@ def reads_the_row_that_fits():
 
 @mistake(
     earns=10,
-    hint="The second row shows a loss of about 7 points. Noise does harm there, whether through the shift or in another way.",
+    hint=(
+        "The second row shows a loss of 7 to 8 points. Noise does harm there, whether through the "
+        "shift or in another way."
+    ),
 )
 def takes_one_network_for_all():
     """Table F: what holds for the sigmoid network is claimed for all networks."""
@@ -3788,7 +3153,10 @@ def takes_one_network_for_all():
 
 @mistake(
     earns=10,
-    hint="The two rows are different networks at different depths and learning rates. Compare within a row.",
+    hint=(
+        "The two rows are different networks at different depths and learning rates. Compare within "
+        "a row."
+    ),
 )
 def compares_across_the_rows():
     """Table F: a number of one network is compared with a number of the other."""
@@ -3830,28 +3198,19 @@ CHAPTER = Chapter(
                 moves_the_layer_itself,
                 moves_every_layer,
                 moves_the_later_layers_too,
-                moves_the_later_layers_only,
-                moves_the_layer_before_only,
                 moves_one_layer_after_the_other,
                 moves_uphill,
                 moves_without_the_learning_rate,
                 divides_the_distance_by_the_gradient,
-                squares_the_distance,
                 takes_the_spectral_norm,
-                subtracts_the_norms,
                 returns_the_inner_product,
                 returns_the_angle,
-                returns_the_cosine_distance,
-                averages_the_cosines_of_the_units,
                 returns_the_cosine_first,
                 measures_the_inputs_of_the_layer,
-                compares_the_weights,
                 sums_the_loss_over_samples,
-                doubles_the_gradient,
                 averages_over_the_outputs_too,
                 applies_relu_to_the_output,
                 forgets_the_slope_of_relu,
-                forgets_the_activation_altogether,
                 counts_layers_from_one,
                 moves_the_weights_in_place,
             ),
@@ -3861,6 +3220,8 @@ CHAPTER = Chapter(
             ),
             equivalents={
                 "gradient = (inputs[-1] @ weights[-1] - Y) / len(Y)": AS_MANY_ROWS,
+                "G, G_moved = (gradients(moved)[layer], before[layer])": SYMMETRIC,
+                "inputs.append(np.maximum(0, inputs[-1] @ W))": MAXIMUM_COMMUTES,
             },
             tolerance=TOLERANCE,
         ),
@@ -3883,20 +3244,12 @@ CHAPTER = Chapter(
                 takes_the_first_and_the_last,
                 returns_the_highest_first,
                 returns_the_width_of_the_ranges,
-                returns_the_change_of_the_loss,
-                sums_the_logistic_loss,
                 forgets_to_average_the_gradient,
                 has_the_labels_the_wrong_way_round,
                 subtracts_the_lengths_of_the_gradients,
-                squares_the_changes,
                 divides_the_change_by_the_gradient,
-                returns_the_new_gradients_norm,
                 divides_by_the_step_size,
-                divides_by_the_norm_of_g_only,
                 averages_the_smoothness,
-                takes_the_smallest_smoothness,
-                takes_the_smoothness_of_the_longest_step,
-                divides_the_largest_by_the_longest,
                 takes_the_smoothness_of_the_loss,
                 lets_the_exponential_overflow,
                 clips_the_probabilities,
@@ -3906,6 +3259,10 @@ CHAPTER = Chapter(
                 gradient_predictiveness_all_at_once,
                 gradient_predictiveness_by_a_loop,
             ),
+            equivalents={
+                "return np.mean(np.logaddexp(z, 0) - y * z)": COMMUTES,
+                "return X.T @ (p - y) / len(X)": AS_MANY_ROWS,
+            },
             tolerance=TOLERANCE,
         ),
         Exercise(
@@ -3950,30 +3307,25 @@ CHAPTER = Chapter(
                 subtracts_the_step,
                 forgets_that_gradients_shrink,
                 lets_gradients_grow_with_the_norm,
-                forgets_the_square_of_the_learning_rate,
                 forgets_the_decay,
                 decays_without_the_learning_rate,
-                decays_after_the_step,
-                uses_the_gradient_at_the_shrunken_weights,
-                decays_twice,
                 returns_squared_norms,
                 leaves_out_the_start,
                 approximates_the_equilibrium,
                 takes_the_square_root_only,
-                forgets_to_square_c,
                 returns_the_last_norm_as_the_equilibrium,
-                returns_the_effective_learning_rate,
                 approximates_the_rotation,
-                forgets_the_two_under_the_root,
                 gives_the_rotation_in_degrees,
                 compares_the_step_with_the_old_norm,
-                returns_the_cosine_of_the_rotation,
                 takes_the_rotation_of_the_last_step,
             ),
             alternatives=(
                 norm_equilibrium_by_squares,
                 norm_equilibrium_with_vectors,
             ),
+            equivalents={
+                "norms.append(np.hypot(lr * c / norms[-1], shrunk))": COMMUTES,
+            },
             tolerance=TOLERANCE,
         ),
         Exercise(
@@ -3993,24 +3345,17 @@ CHAPTER = Chapter(
                 scales_the_inputs_instead,
                 multiplies_the_other_gradient,
                 forgets_the_factor_of_the_gradient,
-                divides_the_gradient_by_the_square,
                 ignores_eps_in_the_layer,
                 puts_eps_outside_the_root,
                 scales_eps_with_the_weights,
                 treats_the_statistics_as_constants,
                 forgets_the_path_through_the_variance,
                 forgets_the_path_through_the_mean,
-                forgets_to_divide_by_std,
                 adds_the_products_of_all_units,
                 takes_rows_for_units,
                 does_not_sum_the_products,
-                returns_the_cosines_instead,
                 measures_the_radial_part_at_aw,
-                forgets_the_absolute_values,
-                averages_the_residuals,
                 normalizes_each_sample_instead,
-                does_not_subtract_the_batch_mean,
-                uses_the_unbiased_variance,
                 scales_the_weights_in_place,
             ),
             alternatives=(
@@ -4036,35 +3381,28 @@ CHAPTER = Chapter(
                 forgets_the_skip_on_the_way_up,
                 ignores_the_flag,
                 always_adds_the_skip,
-                exchanges_plain_and_residual,
                 applies_relu_after_the_sum,
-                halves_the_sum,
                 masks_the_skip_path,
                 returns_the_growth_of_all_layers,
                 divides_the_growth_by_the_depth,
-                counts_one_layer_too_many,
-                returns_the_logarithm_of_the_factor,
                 divides_the_wrong_way_round,
                 returns_the_factor_of_the_squares,
-                takes_spectral_norms,
-                forgets_the_upstream_norm,
                 forgets_relu_on_the_way_back,
                 normalizes_after_relu,
                 takes_mean_and_variance_for_constants,
                 leaves_the_variance_out_of_the_gradient,
-                leaves_the_mean_out_of_the_gradient,
-                does_not_divide_by_the_deviation,
-                leaves_the_normalization_out,
                 does_not_transpose_the_weights,
-                goes_back_in_the_order_of_going_up,
                 leaves_eps_out,
-                adds_eps_beside_the_root,
                 divides_the_upstream_gradient_in_place,
             ),
             alternatives=(
                 residual_block_gradient_by_logarithms,
                 residual_block_gradient_by_recursion,
             ),
+            equivalents={
+                "branch = np.maximum(0, y)": MAXIMUM_COMMUTES,
+                "dy = g * (y >= 0)": NO_TIES,
+            },
             tolerance=TOLERANCE,
         ),
         Exercise(

@@ -9,10 +9,12 @@ what :class:`SideBySide` is for. A stack of networks is then an ordinary ``nn.Se
 Shapes: R networks, N samples, D features, K classes, T steps.
 """
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from time import perf_counter
+from time import thread_time
 
 import numpy as np
 import torch
@@ -126,8 +128,8 @@ def fit(
     lr: float = 0.1,
     steps: int = 450,
     batch: int = 32,
-) -> "History":
-    """Train R networks by plain SGD, in whatever mode the model is, and return what it saw.
+) -> None:
+    """Train R networks by plain SGD, in whatever mode the model is.
 
     Parameters
     ----------
@@ -141,8 +143,7 @@ def fit(
     inputs, labels = _tensors(X, y)
     draws = [np.random.default_rng([seed, 1]) for seed in seeds]
     row = torch.arange(len(inputs))[:, None]
-    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=lr)
-    recorder = _Recorder(norms(model))
+    learned = [p for p in model.parameters() if p.requires_grad]
     for _ in range(steps):
         chosen = torch.as_tensor(
             np.stack([rng.choice(inputs.shape[1], batch, replace=False) for rng in draws])
@@ -151,10 +152,11 @@ def fit(
         loss = _losses(
             _apart(model(wide(inputs[row, chosen])), len(inputs)), labels[row, chosen]
         ).sum()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return recorder.stop()
+        # By hand: the first import of torch.optim takes longer than the training.
+        gradients = torch.autograd.grad(loss, learned)
+        with torch.no_grad():
+            for parameter, gradient in zip(learned, gradients, strict=True):
+                parameter.sub_(gradient, alpha=lr)
 
 
 @dataclass(frozen=True)
@@ -163,35 +165,34 @@ class History:
 
     Attributes
     ----------
-    means, variances : one (T, R · D) array per layer
+    means, variances : one list of T arrays (R · D,) per layer
         The variances are unbiased, as the running variance takes them.
     """
 
-    means: list[Array]
-    variances: list[Array]
+    means: list[list[Array]]
+    variances: list[list[Array]]
 
 
-class _Recorder:
-    def __init__(self, layers: Sequence[nn.BatchNorm1d]) -> None:
-        self.means: list[list[Array]] = [[] for _ in layers]
-        self.variances: list[list[Array]] = [[] for _ in layers]
-        self.hooks = [
-            layer.register_forward_pre_hook(lambda _, args, i=i: self.note(i, args[0].detach()))
-            for i, layer in enumerate(layers)
-        ]
+@contextmanager
+def recorded(model: nn.Module) -> Iterator[History]:
+    """Write down the batch statistics of every forward pass inside the ``with`` block."""
+    layers = norms(model)
+    history = History([[] for _ in layers], [[] for _ in layers])
 
-    def note(self, layer: int, x: Tensor) -> None:
-        var, mean = torch.var_mean(x, dim=0)
-        self.means[layer].append(mean.double().numpy())
-        self.variances[layer].append(var.double().numpy())
+    def note(layer: int, x: Tensor) -> None:
+        var, mean = torch.var_mean(x.detach(), dim=0)
+        history.means[layer].append(mean.double().numpy())
+        history.variances[layer].append(var.double().numpy())
 
-    def stop(self) -> History:
-        for hook in self.hooks:
+    hooks = [
+        layer.register_forward_pre_hook(lambda _, args, i=i: note(i, args[0]))
+        for i, layer in enumerate(layers)
+    ]
+    try:
+        yield history
+    finally:
+        for hook in hooks:
             hook.remove()
-        return History(
-            means=[np.array(m) for m in self.means],
-            variances=[np.array(v) for v in self.variances],
-        )
 
 
 # --- running statistics --------------------------------------------------------------------------
@@ -237,11 +238,11 @@ def recalibrate(
     """Replace the running statistics by averages over the batches of X, (R, N, D).
 
     The model is in training mode for the pass, so that each layer sees what it saw in training; its
-    mode and its momentum are restored. Rows are taken as they come; what is left over at the end is
+    modes and momenta are restored. Rows are taken as they come; what is left over at the end is
     not used. With a momentum, the average is a moving one instead of that of all batches.
     """
     (inputs,) = _tensors(X)
-    training, layers = model.training, norms(model)
+    layers, modes = norms(model), {module: module.training for module in model.modules()}
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()
@@ -252,7 +253,8 @@ def recalibrate(
             model(wide(inputs[:, start : start + batch]))
     for layer, before in zip(layers, momenta, strict=True):
         layer.momentum = before
-    model.train(training)
+    for module, training in modes.items():
+        module.training = training
 
 
 def distance(model: nn.Module, reference: nn.Module) -> Array:
@@ -300,9 +302,7 @@ def score(
     total = inputs.shape[1]
     size = total if batch is None else batch
     used = total // size * size if mode == "train" else total
-    training = model.training
-    kept = {name: value.clone() for name, value in model.named_buffers()}
-    model.train(mode == "train")
+    model = copy.deepcopy(model).train(mode == "train")
     with torch.no_grad():
         logits = torch.cat(
             [
@@ -311,9 +311,6 @@ def score(
             ],
             dim=1,
         )
-        for name, value in model.named_buffers():
-            value.copy_(kept[name])
-    model.train(training)
     answers = logits.argmax(dim=2)
     return Score(
         accuracy=(answers == labels[:, :used]).double().mean(dim=1).numpy(),
@@ -327,11 +324,6 @@ def ordered(X: ArrayLike, y: ArrayLike, by: ArrayLike) -> tuple[Array, NDArray[n
     order = np.argsort(by, axis=1, kind="stable")
     rows = np.arange(len(order))[:, None]
     return np.asarray(X)[rows, order], np.asarray(y)[rows, order]
-
-
-def shuffled(X: ArrayLike, y: ArrayLike, seed: int) -> tuple[Array, NDArray[np.int64]]:
-    """Return the rows of (R, N, D) and (R, N) arrays in random order."""
-    return ordered(X, y, np.random.default_rng(seed).random(np.asarray(y).shape))
 
 
 def only(part: Split, classes: Sequence[int]) -> Split:
@@ -352,14 +344,15 @@ def time_ratios(
 ) -> Array:
     """Return how many times longer one function takes than another, round by round.
 
-    The two take turns, so that a machine that slows down in between slows down both.
+    What counts is the processor time of this thread, so that other work on the machine disturbs
+    little; and the two take turns, so that a machine that slows down slows down both.
     """
 
     def duration(function: Callable[[], object]) -> float:
-        start = perf_counter()
+        start = thread_time()
         for _ in range(calls):
             function()
-        return perf_counter() - start
+        return thread_time() - start
 
     duration(slow), duration(fast)  # warm up
     return np.array([duration(slow) / duration(fast) for _ in range(rounds)])
