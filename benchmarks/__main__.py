@@ -18,7 +18,7 @@ def main(
     rounds: int = typer.Option(3, min=1, help="How often each pair is measured."),
     large: int = typer.Option(1000, min=1, help="The size of the large class."),
 ) -> None:
-    """Measure grading against stock nbgrader: how fast, and what hostile notebooks get out of it."""
+    """Measure grading against stock nbgrader: its speed, and what hostile notebooks get of it."""
     results = {
         "machine": {
             "system": platform.platform(),

@@ -1,4 +1,7 @@
-"""The course's chapters: one module each, of the same name as the page and the notebook."""
+"""The course's chapters: one module each, of the same name as the page and the notebook.
+
+A module whose name begins with an underscore holds a large exercise of one of them.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,17 @@ import importlib
 
 from autograder.exercise import Chapter, Exercise
 
-SLUGS = ("feature_scaling", "whitening", "gradients", "batchnorm_forward", "batchnorm_backward")
+SLUGS = (
+    "feature_scaling",
+    "whitening",
+    "gradients",
+    "batchnorm_forward",
+    "batchnorm_backward",
+    "inference",
+    "networks",
+    "evidence",
+    "relatives",
+)
 """The chapters, in the order of the book."""
 
 

@@ -8,8 +8,10 @@ the digits, its own weights and its own batches.
 Shapes: R networks, N samples, D units, K hidden layers.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -41,6 +43,8 @@ class Recipe:
         The hidden weights have the standard deviation gain / √D_in: √2 is He's.
     norm : bool
         Batch normalization before each activation, with γ and β. Layers without it have a bias.
+    gamma : float
+        Where γ begins.
     eps : float
         What is added to the variance.
     group : int, optional
@@ -56,6 +60,7 @@ class Recipe:
     activation: str = "relu"
     gain: float = float(np.sqrt(2))
     norm: bool = False
+    gamma: float = 1.0
     eps: float = 1e-5
     group: int | None = None
     noise: bool = False
@@ -93,11 +98,7 @@ class Bundle:
         precision: torch.dtype = torch.float32,
     ) -> None:
         self.recipe, self.seeds = recipe, tuple(seeds)
-        parts = {
-            seed: data.center_and_rescale(data.split(data.digits(), seed, 360))
-            for seed in dict.fromkeys(seeds)
-        }
-        runs = data.stack([parts[seed] for seed in seeds])
+        runs = data.stack([digits(seed) for seed in seeds])
         self.X = torch.as_tensor(runs.X_train[:, :samples], dtype=precision)
         self.X_test = torch.as_tensor(runs.X_test, dtype=precision)
         labels = np.stack(
@@ -249,28 +250,20 @@ def normalize(
     return y.reshape(tall.shape).permute(1, 2, 0, 3).reshape(u.shape)
 
 
-def norm(gradient: Layers) -> Tensor:
-    """Return the (R,) Euclidean norms over all parameters."""
-    squares = [(g.double() ** 2).sum(dim=(1, 2)) for layer in gradient for g in layer]
-    return torch.stack(squares).sum(dim=0).sqrt()
+@cache
+def digits(seed: int) -> data.Split:
+    """Return the digits, 1437 for training and 360 for testing, centered, on one common scale."""
+    return data.center_and_rescale(data.split(_table(), seed, 360))
 
 
-def inner(first: Layers, second: Layers) -> Tensor:
-    """Return the (R,) inner products over all parameters."""
-    products = [
-        (a.double() * b.double()).sum(dim=(1, 2))
-        for one, two in zip(first, second, strict=True)
-        for a, b in zip(one, two, strict=True)
-    ]
-    return torch.stack(products).sum(dim=0)
+@cache
+def _table() -> data.Table:
+    return data.digits()
 
 
-def difference(first: Layers, second: Layers) -> Layers:
-    """Return first − second, parameter by parameter."""
-    return [
-        [a - b for a, b in zip(one, two, strict=True)]
-        for one, two in zip(first, second, strict=True)
-    ]
+def flat(layers: Layers) -> Tensor:
+    """Return all numbers of R networks as (R, P), in float64."""
+    return torch.cat([p.flatten(start_dim=1) for layer in layers for p in layer], dim=1).double()
 
 
 def flip(y: NDArray[np.int64], share: float, seed: int) -> NDArray[np.int64]:
@@ -287,7 +280,7 @@ def _born(recipe: Recipe, inputs: int, seeds: Sequence[int], precision: torch.dt
     runs = len(seeds)
     rngs = {seed: np.random.default_rng([seed, 0]) for seed in dict.fromkeys(seeds)}
     layers: Layers = []
-    for i, (before, after) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (before, after) in enumerate(itertools.pairwise(sizes)):
         top = i == len(recipe.hidden)
         gain = 1.0 if top else recipe.gain
         made = {
@@ -295,5 +288,5 @@ def _born(recipe: Recipe, inputs: int, seeds: Sequence[int], precision: torch.dt
         }
         W = torch.as_tensor(np.stack([made[s] for s in seeds]), dtype=precision)
         zeros = torch.zeros(runs, 1, after, dtype=precision)
-        layers.append([W, torch.ones_like(zeros), zeros] if recipe.norm and not top else [W, zeros])
+        layers.append([W, zeros + recipe.gamma, zeros] if recipe.norm and not top else [W, zeros])
     return layers

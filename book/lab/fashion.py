@@ -2,8 +2,8 @@
 
 The data set (Xiao, Rasul and Vollgraf, 2017) comes in four files in the format of MNIST: images and
 labels, for training and for testing, each a gzipped *idx* file of unsigned bytes. Nothing is
-downloaded here. The environment variable ``FASHION_MNIST`` names the folder that holds them; without
-it the pages work on the digits of :func:`lab.data.digits`.
+downloaded here. The environment variable ``FASHION_MNIST`` names the folder that holds them;
+without it the pages work on the digits of :func:`lab.data.digits`.
 """
 
 import gzip
@@ -57,7 +57,9 @@ def read_idx(path: str | Path) -> NDArray[np.uint8]:
         raise ValueError(f"{path}: not an idx file, which begins with two zero bytes")
     kind, axes = raw[2], raw[3]
     if kind != UNSIGNED_BYTE:
-        raise ValueError(f"{path}: values of type 0x{kind:02x}; only unsigned bytes (0x08) are read")
+        raise ValueError(
+            f"{path}: values of type 0x{kind:02x}; only unsigned bytes (0x08) are read"
+        )
     start = 4 + 4 * axes
     if len(raw) < start:
         raise ValueError(f"{path}: the header ends before its {axes} axes")
@@ -132,8 +134,8 @@ def splits(
 def images(seeds: Iterable[int], test_size: int = 360) -> tuple[str, list[data.Split]]:
     """Return the name of a data set and one split per seed: Fashion-MNIST, or else the digits.
 
-    Fashion-MNIST is taken when the environment variable ``FASHION_MNIST`` names its folder; a folder
-    without the files is an error, not a reason to use something else in silence.
+    Fashion-MNIST is taken when the environment variable ``FASHION_MNIST`` names its folder; a
+    folder without the files is an error, not a reason to use something else in silence.
     """
     folder = os.environ.get(VARIABLE)
     if folder:

@@ -4,6 +4,7 @@ The quantities of Santurkar, Tsipras, Ilyas and Madry (2018), for R networks of 
 :class:`lab.bundle.Bundle` at once.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lab.bundle import Batch, Bundle, Layers, difference, inner, norm
+from lab.bundle import Batch, Bundle, flat
 
 Array = NDArray[np.float64]
 MULTIPLES = (0.5, 1.0, 2.0, 3.0, 4.0)
@@ -49,9 +50,10 @@ def covariate_shift(bundle: Bundle, batch: Batch, rate: float) -> Shift:
     rows: list[tuple[Tensor, Tensor, Tensor]] = []
     for i in range(1, len(new)):
         _, after = bundle.gradient(batch, [*new[:i], *bundle.layers[i:]])
-        G, H = [before[i]], [after[i]]
-        distance = norm(difference(G, H))
-        rows.append((distance, distance / norm(G), inner(G, H) / (norm(G) * norm(H))))
+        G, H = flat([before[i]]), flat([after[i]])
+        distance, length = (G - H).norm(dim=1), G.norm(dim=1)
+        cosine = (G * H).sum(dim=1) / (length * H.norm(dim=1))
+        rows.append((distance, distance / length, cosine))
     return Shift(*(torch.stack(column).numpy() for column in zip(*rows, strict=True)))
 
 
@@ -80,18 +82,18 @@ class Step:
     smoothness: Array
 
 
-def look(
-    bundle: Bundle, batch: Batch, rates: Sequence[float], gradient: Layers | None = None
-) -> Step:
+def look(bundle: Bundle, batch: Batch, rates: Sequence[float]) -> Step:
     """Walk along the negative gradient on one batch, and look at loss and gradient there."""
-    here, g = bundle.gradient(batch)
-    length = norm(g)
+    here, gradient = bundle.gradient(batch)
+    g = flat(gradient)
+    length = g.norm(dim=1)
     losses, changes, cosines = [here.double()], [], []
     for rate in rates:
-        there, h = bundle.gradient(batch, bundle.moved(g, rate))
+        there, further = bundle.gradient(batch, bundle.moved(gradient, rate))
+        h = flat(further)
         losses.append(there.double())
-        changes.append(norm(difference(g, h)) / length)
-        cosines.append(inner(g, h) / (length * norm(h)))
+        changes.append((g - h).norm(dim=1) / length)
+        cosines.append((g * h).sum(dim=1) / (length * h.norm(dim=1)))
     distances = np.asarray(rates, dtype=np.float64)
     change = torch.stack(changes).numpy()
     return Step(
@@ -195,6 +197,6 @@ def drift(
             bundle.train(rate, 1, batch)
     found = [
         ((new - old).abs() / std.clamp(min=1e-12)).median(dim=1).values
-        for (old, std), (new, _) in zip(moments[:-1], moments[1:], strict=True)
+        for (old, std), (new, _) in itertools.pairwise(moments)
     ]
     return Drift(torch.stack(found).numpy(), np.stack(scores))

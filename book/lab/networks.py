@@ -8,6 +8,7 @@ the loss at every step, and what enters the last hidden activation.
 Shapes: R runs, T checks, N samples, D features, U units.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -151,6 +152,7 @@ def train(
     model = _Model(net, sizes, runs, _per_run(gains, len(runs)))
     rate = _per_run(lrs, len(runs))
     shrink = _per_run(decay, len(runs))
+    decaying = bool(shrink.any())
     # Runs that share a seed share their draws, too: draw once for each different seed.
     different, which = np.unique(np.asarray(runs), return_inverse=True)
     draws = [np.random.default_rng([s, 1]) for s in different]
@@ -177,13 +179,7 @@ def train(
         chosen = torch.as_tensor(drawn[which])
         keep = None
         if net.dropout:
-            keep = [
-                torch.as_tensor(
-                    np.stack([m.random((batch, width), np.float32) for m in masks])[which]
-                    >= net.dropout
-                )
-                for width in net.hidden
-            ]
+            keep = [_masks(masks, (batch, width), net.dropout)[which] for width in net.hidden]
         scores, _ = model(X[seed[:, None], chosen], keep=keep)
         each = torch.nn.functional.cross_entropy(
             scores.movedim(2, 1), y[seed[:, None], chosen], reduction="none"
@@ -191,16 +187,16 @@ def train(
         gradients = torch.autograd.grad(each.sum(), model.learned)
         with torch.no_grad():
             for i, (w, gradient) in enumerate(zip(model.learned, gradients, strict=True)):
-                if decay_all or i < len(model.weights):
-                    gradient = gradient + shrink * w
-                w -= rate * gradient
+                if decaying and (decay_all or i < len(model.weights)):
+                    gradient = torch.addcmul(gradient, shrink, w)
+                w.addcmul_(rate, gradient, value=-1)
         losses.append(each.detach())
     columns = list(zip(*found, strict=True))
     return Record(
         steps=np.array([s for s in due if s <= steps]),
         accuracy=np.stack(columns[0]),
         test_loss=np.stack(columns[1]),
-        losses=torch.stack(losses).double().numpy(),
+        losses=_array(torch.stack(losses)) if losses else np.empty((0, len(runs))),
         percentiles=np.stack(columns[2]),
         weights=[_array(w) for w in model.weights],
         gammas=[_array(g)[:, 0] for g in model.gammas],
@@ -258,34 +254,42 @@ class _Model:
         h: Tensor,
         rows: int | None = None,
         keep: list[Tensor] | None = None,
-        of: Tensor | slice = slice(None),
+        of: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return logits and last hidden pre-activations; statistics come from the first rows."""
+
+        def mine(w: Tensor) -> Tensor:
+            return w if of is None else w[of]
+
         biases, scales = iter(self.biases), iter(zip(self.gammas, self.betas, strict=True))
         last = len(self.weights) - 1
         u = inputs = h
         for layer, W in enumerate(self.weights):
             if self.normalized[layer]:
                 gamma, beta = next(scales)
-                u = torch.bmm(h, W[of])
+                u = torch.bmm(h, mine(W))
                 if rows is None:
-                    u = _BatchNorm.apply(u, gamma[of], beta[of])
+                    u = _BatchNorm.apply(u, mine(gamma), mine(beta))
                 else:
                     var, mean = torch.var_mean(u[:, :rows], dim=1, keepdim=True, correction=0)
-                    u = (u - mean) * (gamma[of] / torch.sqrt(var + EPS)) + beta[of]
+                    u = (u - mean) * (mine(gamma) / torch.sqrt(var + EPS)) + mine(beta)
             else:
-                u = torch.baddbmm(next(biases)[of], h, W[of])
+                u = torch.baddbmm(mine(next(biases)), h, mine(W))
             if layer < last:
                 inputs = u
                 h = ACTIVATIONS[self.net.activation](u)
                 if keep is not None:
-                    h = h * keep[layer] / (1 - self.net.dropout)
+                    h = h * keep[layer]
         return u, inputs
 
 
-def _test(
-    model: _Model, X: Tensor, X_test: Tensor, y: Tensor, of: Tensor
-) -> tuple[Array, Array]:
+def _masks(draws: Sequence[np.random.Generator], shape: tuple[int, int], p: float) -> Tensor:
+    """Return (S, N, U) factors: 0 with probability p, and 1 / (1 − p) otherwise."""
+    drawn = np.stack([draw.random(shape, np.float32) for draw in draws])
+    return torch.as_tensor((drawn >= p) / np.float32(1 - p))
+
+
+def _test(model: _Model, X: Tensor, X_test: Tensor, y: Tensor, of: Tensor) -> tuple[Array, Array]:
     """Return accuracy and loss on the test rows of some of the runs."""
     rows = X.shape[1]
     with torch.no_grad():
@@ -305,15 +309,13 @@ def _percentiles(model: _Model, X: Tensor, of: Tensor) -> Array:
     return _array(found.movedim(0, -1))
 
 
-def _first_weights(
-    net: Net, sizes: list[int], runs: Sequence[int], gains: Tensor
-) -> list[Tensor]:
+def _first_weights(net: Net, sizes: list[int], runs: Sequence[int], gains: Tensor) -> list[Tensor]:
     made = {}
     for seed in dict.fromkeys(runs):
         rng = np.random.default_rng([seed, 0])
         made[seed] = []
-        for before, after in zip(sizes[:-1], sizes[1:], strict=True):
-            std = {"he": (2 / before) ** 0.5, "lecun": before**-0.5}.get(net.init, net.init)  # type: ignore[call-overload]
+        for before, after in itertools.pairwise(sizes):
+            std = {"he": (2 / before) ** 0.5, "lecun": before**-0.5}.get(net.init, net.init)
             made[seed].append(std * rng.normal(size=(before, after)))
     stacked = [np.stack([made[seed][i] for seed in runs]) for i in range(len(sizes) - 1)]
     return [torch.as_tensor(w).float() * gains for w in stacked]

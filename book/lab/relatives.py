@@ -35,19 +35,10 @@ torch.set_num_threads(1)
 # --- the family --------------------------------------------------------------------------------
 
 
-def normalize(
-    x: Tensor, axes: tuple[int, ...], rows: int | None = None, center: bool = True
-) -> Tensor:
-    """Give mean 0 and variance 1 over the axes; with statistics of the first ``rows`` along axis 1.
-
-    Without ``center`` the mean stays, and the root of the mean square divides.
-    """
-    seen = x[:, :rows]
-    if not center:
-        return x / torch.sqrt((seen**2).mean(dim=axes, keepdim=True) + EPS)
-    mean = seen.mean(dim=axes, keepdim=True)
-    var = ((seen - mean) ** 2).mean(dim=axes, keepdim=True)
-    return (x - mean) / torch.sqrt(var + EPS)
+def normalize(x: Tensor, axes: tuple[int, ...], rows: int | None = None) -> Tensor:
+    """Give mean 0 and variance 1 over the axes; with statistics of the first ``rows`` samples."""
+    var, mean = torch.var_mean(x[:, :rows], dim=axes, correction=0, keepdim=True)
+    return (x - mean) * torch.rsqrt(var + EPS)
 
 
 def none(u: Tensor, rows: int | None = None) -> Tensor:
@@ -67,12 +58,12 @@ def pixelwise(u: Tensor, rows: int | None = None) -> Tensor:
 
 def layer(u: Tensor, rows: int | None = None) -> Tensor:
     """Over all features of each sample."""
-    return normalize(u, tuple(range(2, u.ndim)))
+    return torch.nn.functional.layer_norm(u, u.shape[2:], eps=EPS)
 
 
 def rms(u: Tensor, rows: int | None = None) -> Tensor:
     """As :func:`layer`, without the mean."""
-    return normalize(u, tuple(range(2, u.ndim)), center=False)
+    return torch.nn.functional.rms_norm(u, u.shape[2:], eps=EPS)
 
 
 def instance(u: Tensor, rows: int | None = None) -> Tensor:
@@ -84,8 +75,7 @@ def group(count: int) -> Kind:
     """Over each of ``count`` groups of neighbouring features, in each sample."""
 
     def grouped(u: Tensor, rows: int | None = None) -> Tensor:
-        parted = u.reshape(*u.shape[:2], count, -1)
-        return normalize(parted, (3,)).reshape(u.shape)
+        return torch.nn.functional.group_norm(u.flatten(0, 1), count, eps=EPS).view_as(u)
 
     return grouped
 
@@ -119,12 +109,13 @@ class Renorm:
     running: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def __call__(self, u: Tensor, rows: int | None = None) -> Tensor:
+        """Normalize (R, N, D), and remember the batch if this is training."""
         if rows is not None:
             return batch(u, rows)
         step, which = divmod(self.calls, self.layers)
         self.calls += 1
-        mean = u.mean(dim=1, keepdim=True)
-        sigma = torch.sqrt(u.var(dim=1, keepdim=True, correction=0) + EPS)
+        var, mean = torch.var_mean(u, dim=1, keepdim=True, correction=0)
+        sigma = torch.sqrt(var + EPS)
         with torch.no_grad():
             m, s = self.running.get(which, (mean.detach(), sigma.detach()))
             opened = min(max(step / self.warm - 1, 0.0), 1.0)
@@ -153,7 +144,7 @@ class Stack:
         Runs of the same seed begin with the same weights, whatever the kind.
     channels : widths of convolutions, optional
         Convolutions of 3 × 3 come before the linear layers; each row of the input is then a square
-        image. The last of them is followed by maximum pooling over 2 × 2.
+        image. The first of them is followed by maximum pooling over 2 × 2.
     """
 
     def __init__(
@@ -181,9 +172,10 @@ class Stack:
             if i < self.convolutions:
                 u = self.kind(_convolve(h, W), rows)
                 h = torch.relu(u * gamma[..., None, None] + beta[..., None, None])
+                if i == 0:
+                    h = torch.nn.functional.max_pool2d(h.flatten(0, 1), 2).unflatten(0, X.shape[:2])
                 if i == self.convolutions - 1:
-                    h = torch.nn.functional.max_pool2d(h.flatten(0, 1), 2)
-                    h = h.reshape(*X.shape[:2], -1)
+                    h = h.flatten(2)
             else:
                 h = torch.relu(torch.addcmul(beta, self.kind(h @ W, rows), gamma))
         return torch.baddbmm(self.betas[-1], h, self.weights[-1])
@@ -212,9 +204,7 @@ class Stack:
         return self.logits(torch.cat([reference, X], dim=1), rows)[:, rows:].argmax(dim=2)
 
 
-def fit(
-    stack: Stack, draw: Draw, lrs: ArrayLike, steps: int, momentum: float = 0.0
-) -> Stack:
+def fit(stack: Stack, draw: Draw, lrs: ArrayLike, steps: int, momentum: float = 0.0) -> Stack:
     """Train a stack for so many steps on the batches that ``draw(step)`` returns: X and y."""
     rate = torch.as_tensor(np.asarray(lrs, dtype=np.float32)).reshape(-1, 1, 1)
     for step in range(steps):
@@ -262,22 +252,19 @@ class Rows:
 
         return draw
 
-    def classes(self, size: int, kinds: int) -> Draw:
-        """Draw batches whose samples all come from so many classes, chosen anew for each batch."""
-        members = {
-            seed: [np.flatnonzero(self.y[self.seeds.index(seed)].numpy() == c) for c in range(10)]
-            for seed in dict.fromkeys(self.seeds)
-        }
-        rngs = {seed: np.random.default_rng([seed, 2]) for seed in members}
+    def classes(self, size: int, counts: Sequence[int]) -> Draw:
+        """Draw batches from few classes: in each run from so many, chosen anew for each batch."""
+        pairs = list(zip(self.seeds, counts, strict=True))
+        rngs = {pair: np.random.default_rng([*pair, 2]) for pair in pairs}
+        members = _members(self.y, self.seeds)
 
         def draw(step: int) -> tuple[Tensor, Tensor]:
             chosen = {}
-            for seed, rng in rngs.items():
-                pool = np.concatenate(
-                    [members[seed][c] for c in rng.choice(10, kinds, replace=False)]
-                )
-                chosen[seed] = rng.choice(pool, size, replace=False)
-            return self.take(np.stack([chosen[seed] for seed in self.seeds]))
+            for (seed, count), rng in rngs.items():
+                few = rng.choice(10, count, replace=False)
+                pool = np.concatenate([members[seed][c] for c in few])
+                chosen[seed, count] = rng.choice(pool, size, replace=False)
+            return self.take(np.stack([chosen[pair] for pair in pairs]))
 
         return draw
 
@@ -287,10 +274,7 @@ class Rows:
         Every class is the stranger equally often, so that a digit alone says nothing about y.
         """
         X, labels = (self.X_test, self.y_test) if test else (self.X, self.y)
-        members = {
-            seed: [np.flatnonzero(labels[self.seeds.index(seed)].numpy() == c) for c in range(10)]
-            for seed in dict.fromkeys(self.seeds)
-        }
+        members = _members(labels, self.seeds)
         rngs = {seed: np.random.default_rng([seed, 3 + test]) for seed in members}
         row = torch.arange(len(self.seeds))[:, None]
 
@@ -322,6 +306,14 @@ class Rows:
 def share(right: Tensor) -> Array:
     """Return the (R,) shares of what is true in (R, N)."""
     return right.double().mean(dim=1).numpy()
+
+
+def _members(y: Tensor, seeds: Sequence[int]) -> dict[int, list[NDArray[np.int64]]]:
+    """Return for each seed the rows of each of the ten classes."""
+    return {
+        seed: [np.flatnonzero(y[seeds.index(seed)].numpy() == c) for c in range(10)]
+        for seed in dict.fromkeys(seeds)
+    }
 
 
 def _convolve(h: Tensor, W: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from lab import data, depth
-from lab.bundle import normalize
+from lab.bundle import digits, normalize
 
 Array = NDArray[np.float64]
 Branch = Literal["plain", "normalized", "scaled"]
@@ -97,7 +97,7 @@ def train(
     learned : bool
         Whether α is learned, one number per block.
     """
-    parts = data.stack([data.center_and_rescale(p) for p in data.splits(data.digits(), seeds, 360)])
+    parts = data.stack([digits(seed) for seed in seeds])
     X, X_test = (torch.as_tensor(a).float() for a in (parts.X_train, parts.X_test))
     y, y_test = (torch.as_tensor(a) for a in (parts.y_train, parts.y_test))
     R, f = len(seeds), depth.ACTIVATIONS[activation]

@@ -200,3 +200,24 @@ def ravine(seed: int, condition: float, samples: int = 400, features: int = 20) 
 def starts(seeds: Sequence[int], features: int = 20) -> list[Array]:
     """Return one random direction to start from per seed."""
     return [np.random.default_rng([seed, 8]).normal(size=features) for seed in seeds]
+
+
+def curvature(bundle: Bundle, batch: Batch, factor: float = 1.0, distance: float = 1e-4) -> Array:
+    """Return how fast the gradient of the hidden weights turns along itself, (R,).
+
+    An effective β, ‖g − g′‖ over a short distance, at hidden weights ``factor`` times as long.
+    """
+    layers = rescaled(bundle.layers, factor)
+    _, gradient = bundle.gradient(batch, layers)
+    g = [slopes[0] for slopes in gradient[:-1]]
+    length = torch.stack([(a**2).sum(dim=(1, 2)) for a in g]).sum(dim=0).sqrt()
+    step = (distance * factor / length).reshape(-1, 1, 1)
+    there = [[layer[0] - step * a, *layer[1:]] for layer, a in zip(layers[:-1], g, strict=True)] + [
+        layers[-1]
+    ]
+    _, new = bundle.gradient(batch, there)
+    squares = [
+        ((slopes[0] - a) ** 2).sum(dim=(1, 2)) for slopes, a in zip(new[:-1], g, strict=True)
+    ]
+    change = torch.stack(squares).sum(dim=0).sqrt()
+    return (change / (distance * factor)).double().numpy()

@@ -22,7 +22,9 @@ Array = NDArray[np.float64]
 Norm = Literal["none", "batch", "layer"]
 Moments = tuple[Tensor, Tensor]
 
-CLASSES, FEATURES, SHORTEST, LONGEST = 4, 8, 2, 12
+CLASSES, FEATURES, SHORTEST, LONGEST = 4, 8, 2, 8
+NOISE, ENDS = 1.5, 0.35
+"""Standard deviation of the noise on a hint, and how likely a sequence ends at each step."""
 EPS = 1e-5
 
 # The matrices are small: threads would wait for one another longer than they work.
@@ -47,20 +49,23 @@ class Sequences:
 
 
 def draw(
-    rngs: Sequence[np.random.Generator], samples: int, steps: int = LONGEST, even: bool = False
+    rngs: Sequence[np.random.Generator],
+    samples: int,
+    even: Sequence[bool],
+    steps: int = LONGEST,
 ) -> Sequences:
-    """Draw sequences, one set of N per generator.
+    """Draw N sequences for each of R runs.
 
-    Their lengths are geometric, from 2 to 12; all have ``steps`` steps if ``even``.
+    Where ``even`` is true, all sequences of the run have ``steps`` steps; elsewhere their lengths
+    are geometric, from 2 to 8.
     """
     hints = np.concatenate([np.eye(CLASSES), -np.eye(CLASSES)], axis=1)  # (K, D)
     X, lengths, y = [], [], []
-    for rng in rngs:
+    for rng, full in zip(rngs, even, strict=True):
         label = rng.integers(0, CLASSES, samples)
-        noise = 2.0 * rng.normal(size=(samples, steps, FEATURES))
-        X.append(hints[label][:, None] + noise)
-        drawn = np.minimum(SHORTEST - 1 + rng.geometric(0.25, samples), LONGEST)
-        lengths.append(np.full(samples, steps) if even else drawn)
+        X.append(hints[label][:, None] + NOISE * rng.normal(size=(samples, steps, FEATURES)))
+        drawn = np.minimum(SHORTEST - 1 + rng.geometric(ENDS, samples), LONGEST)
+        lengths.append(np.full(samples, steps) if full else drawn)
         y.append(label)
     return Sequences(
         torch.as_tensor(np.stack(X)).float(),
@@ -70,11 +75,20 @@ def draw(
 
 
 class Recurrent:
-    """R recurrent networks of M units, with a linear layer on the state after the last step."""
+    """R recurrent networks of M units, with a linear layer on the state after the last step.
 
-    def __init__(self, norm: Norm, seeds: Sequence[int], units: int = 32) -> None:
-        self.norm = norm
-        self.seeds = tuple(seeds)
+    Parameters
+    ----------
+    norm : "none", "batch" or "layer"
+        "batch" takes its statistics at each step from the sequences that have not ended.
+    seeds, even : (R,) each
+        The seed of a run's weights and sequences, and whether its sequences all have 8 steps.
+    """
+
+    def __init__(
+        self, norm: Norm, seeds: Sequence[int], even: Sequence[bool], units: int = 32
+    ) -> None:
+        self.norm, self.seeds, self.even = norm, tuple(seeds), tuple(even)
         made = {}
         for seed in dict.fromkeys(seeds):
             rng = np.random.default_rng([seed, 0])
@@ -95,53 +109,58 @@ class Recurrent:
         for parameter in self.learned:
             parameter.requires_grad_()
 
-    def run(
-        self, batch: Sequences, moments: Sequence[Moments] | None = None
-    ) -> tuple[Tensor, list[Moments]]:
-        """Return the scores (R, N, K), and the batch's mean and variance at each step.
+    def scores(
+        self,
+        batch: Sequences,
+        moments: Sequence[Moments] | None = None,
+        seen: list[Moments] | None = None,
+    ) -> Tensor:
+        """Return the scores (R, N, K).
 
-        In inference ``moments`` are used instead, and the last of them for all later steps.
+        Batch normalization takes the batch's own statistics, or ``moments``, of which the last
+        serves all later steps. The batch's own are appended to ``seen``, if it is given.
         """
         h = torch.zeros(*batch.y.shape, self.U.shape[1])
-        seen = []
+        inputs = torch.einsum("rntd,rdm->trnm", batch.X, self.W)
         for t in range(int(batch.lengths.max())):
             active = (batch.lengths > t)[..., None]
-            u = torch.baddbmm(batch.X[:, :, t] @ self.W, h, self.U)
-            mean, var = _moments(u, active)
-            seen.append((mean, var))
+            u = torch.baddbmm(inputs[t], h, self.U)
+            if seen is not None:
+                seen.append(_moments(u, active))
             if self.norm == "layer":
-                mean = u.mean(dim=2, keepdim=True)
-                var = u.var(dim=2, keepdim=True, correction=0)
-            elif moments is not None:
-                mean, var = moments[min(t, len(moments) - 1)]
-            if self.norm != "none":
-                u = (u - mean) / torch.sqrt(var + EPS) * self.gamma
+                u = torch.nn.functional.layer_norm(u, u.shape[2:], eps=EPS) * self.gamma
+            elif self.norm == "batch":
+                at = _moments(u, active) if moments is None else moments[min(t, len(moments) - 1)]
+                u = (u - at[0]) * torch.rsqrt(at[1] + EPS) * self.gamma
             h = torch.where(active, torch.tanh(u + self.beta), h)
-        return torch.baddbmm(self.bias, h, self.V), seen
+        return torch.baddbmm(self.bias, h, self.V)
 
-    def fit(self, lrs: ArrayLike, steps: int, size: int, even: bool = False) -> "Recurrent":
-        """Train by plain SGD on fresh sequences, in batches of ``size``."""
+    def fit(self, lrs: ArrayLike, steps: int, size: int) -> "Recurrent":
+        """Train by SGD on fresh sequences in batches of ``size``; gradients are clipped to 1."""
         rate = torch.as_tensor(np.asarray(lrs, dtype=np.float32)).reshape(-1, 1, 1)
-        rngs = {seed: np.random.default_rng([seed, 1]) for seed in self.seeds}
-        which = [list(rngs).index(seed) for seed in self.seeds]
+        different = list(dict.fromkeys(zip(self.seeds, self.even, strict=True)))
+        rngs = [np.random.default_rng([seed, 1]) for seed, _ in different]
+        which = [different.index(pair) for pair in zip(self.seeds, self.even, strict=True)]
         for _ in range(steps):
-            drawn = draw(list(rngs.values()), size, even=even)
+            drawn = draw(rngs, size, [even for _, even in different])
             batch = Sequences(drawn.X[which], drawn.lengths[which], drawn.y[which])
-            scores, _ = self.run(batch)
             loss = torch.nn.functional.cross_entropy(
-                scores.flatten(0, 1), batch.y.flatten(), reduction="sum"
+                self.scores(batch).flatten(0, 1), batch.y.flatten(), reduction="sum"
             )
             gradients = torch.autograd.grad(loss / size, self.learned)
-            norm = torch.sqrt(sum((g**2).sum(dim=(1, 2), keepdim=True) for g in gradients))
             with torch.no_grad():
+                squares = torch.stack([(g**2).sum(dim=(1, 2), keepdim=True) for g in gradients])
+                factor = rate / squares.sum(dim=0).sqrt().clamp(min=1.0)
                 for p, g in zip(self.learned, gradients, strict=True):
-                    p -= rate * g / torch.clamp(norm, min=1.0)  # clipped by global norm
+                    p -= factor * g
         return self
 
     @torch.no_grad()
-    def population(self, even: bool = False, samples: int = 512) -> list[Moments]:
+    def population(self, samples: int = 512) -> list[Moments]:
         """Return each step's mean and variance over many sequences like those of training."""
-        _, seen = self.run(self._fresh(2, samples, LONGEST, even))
+        seen: list[Moments] = []
+        rngs = [np.random.default_rng([seed, 2]) for seed in self.seeds]
+        self.scores(draw(rngs, samples, self.even), seen=seen)
         return seen
 
     @torch.no_grad()
@@ -149,18 +168,16 @@ class Recurrent:
         self, steps: int, moments: Sequence[Moments] | None = None, samples: int = 512
     ) -> Array:
         """Return the (R,) accuracies on new sequences that all have so many steps."""
-        batch = self._fresh(3, samples, steps, True)
-        scores, _ = self.run(batch, moments)
-        return (scores.argmax(dim=2) == batch.y).double().mean(dim=1).numpy()
-
-    def _fresh(self, purpose: int, samples: int, steps: int, even: bool) -> Sequences:
-        rngs = [np.random.default_rng([seed, purpose]) for seed in self.seeds]
-        return draw(rngs, samples, steps, even)
+        rngs = [np.random.default_rng([seed, 3]) for seed in self.seeds]
+        batch = draw(rngs, samples, [True] * len(rngs), steps)
+        right = self.scores(batch, moments).argmax(dim=2) == batch.y
+        return right.double().mean(dim=1).numpy()
 
 
 def shared(moments: Sequence[Moments]) -> list[Moments]:
     """Return one pair of statistics for all steps: the averages over the steps."""
-    return [tuple(torch.stack(each).mean(dim=0) for each in zip(*moments, strict=True))]  # type: ignore[list-item]
+    means, variances = zip(*moments, strict=True)
+    return [(torch.stack(means).mean(dim=0), torch.stack(variances).mean(dim=0))]
 
 
 def spreads(moments: Sequence[Moments]) -> Array:
