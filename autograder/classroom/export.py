@@ -9,10 +9,9 @@ import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment
+from jinja2 import Environment, PackageLoader, Template
 
 from autograder import __version__
 from autograder.classroom.gradebook import write_whole
@@ -55,7 +54,7 @@ def as_csv(graded: Sequence[Graded]) -> str:
             "; ".join(result.repairs),
             "missing: " + ", ".join(result.walls) if result.walls else "",
         ]
-        writer.writerow([_harmless(value) for value in row])
+        writer.writerow([harmless_field(value) for value in row])
     return text.getvalue()
 
 
@@ -76,6 +75,7 @@ class Summary:
         counts: how many students earned which share, in ten steps from 0 to 1, and 1 itself.
         full: how many earned everything.
         graded: how many have a score.
+        waiting: how many have none yet.
         mistakes: (how often, what) of the diagnosed mistakes, the most frequent first.
     """
 
@@ -85,6 +85,7 @@ class Summary:
     counts: tuple[int, ...]
     full: int
     graded: int
+    waiting: int
     mistakes: tuple[tuple[int, str], ...]
 
 
@@ -106,6 +107,7 @@ def summaries(graded: Sequence[Graded]) -> list[Summary]:
                 tuple(counts),
                 counts[10],
                 len(scores),
+                len(grades) - len(scores),
                 tuple((n, text) for text, n in mistakes.most_common(8)),
             )
         )
@@ -114,11 +116,8 @@ def summaries(graded: Sequence[Graded]) -> list[Summary]:
 
 def as_html(title: str, graded: Sequence[Graded]) -> str:
     """A page of its own, without script: the distribution, the mistakes, and a line per student."""
-    template = resources.files("autograder.classroom").joinpath("class_report.html").read_text()
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["points"] = number
     scores = [g.score for g in graded]
-    return environment.from_string(template).render(
+    return template("class_report.html").render(
         title=title,
         graded=graded,
         summaries=summaries(graded),
@@ -128,6 +127,18 @@ def as_html(title: str, graded: Sequence[Graded]) -> str:
         walls=sorted({w for g in graded for w in g.walls}),
         verdicts=Verdict,
     )
+
+
+def template(name: str) -> Template:
+    """A report's template, which escapes whatever it is given."""
+    environment = Environment(
+        loader=PackageLoader("autograder.classroom", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["points"] = number
+    return environment.get_template(name)
 
 
 def _names(graded: Sequence[Graded]) -> list[Named]:
@@ -152,7 +163,7 @@ class Named:
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
-def _harmless(value: str) -> str:
+def harmless_field(value: str) -> str:
     """A field in one line that no spreadsheet takes for a formula."""
     value = "".join(c if c.isprintable() else " " for c in value)
     return f"'{value}" if value.lstrip().startswith(_FORMULA) else value

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from autograder import graded_seed
 from autograder.chapters import SLUGS, chapter
-from autograder.classroom import cells, export
+from autograder.classroom import cells, export, overview
 from autograder.classroom.cluster import grade_on_cluster
 from autograder.classroom.gradebook import notebook_path, record, write_notebook
 from autograder.classroom.grading import Graded, Session
@@ -103,7 +103,7 @@ def grade_assignment(console: Console, course: Path, name: str, options: Options
             "result (--again grades them once more)"
         )
     title = next((chapter(s).title for s in SLUGS if s == name), name)
-    paths = export.write(course / "grades", title, graded)
+    paths = [*export.write(course / "grades", title, graded), *overview.write(course / "grades")]
     console.print(_table(title, graded))
     notes = [] if options.no_gradebook else record(course, assignment, graded)
     for note in (*ledger.notes, *notes):

@@ -1,0 +1,160 @@
+"""The whole course on one page: every assignment that was graded, every student."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autograder.chapters import SLUGS, chapter
+from autograder.classroom.export import harmless_field, template
+from autograder.classroom.gradebook import write_whole
+from autograder.classroom.release import CourseError
+from autograder.report import number
+from autograder.verdict import Verdict
+
+_MISTAKES = 15
+
+
+@dataclass(frozen=True)
+class Result:
+    """An assignment as it was graded last.
+
+    Attributes:
+        name: the assignment's name.
+        title: its title in the book.
+        points: what it is worth.
+        scores: what each student earned so far.
+        shares: the same as a share of what the grader can give: without the points that wait for a
+            person.
+        waiting: how many answers wait for a person.
+        blocked: whose grade is missing because we failed.
+        mistakes: how often which mistake was diagnosed in which exercise.
+    """
+
+    name: str
+    title: str
+    points: float
+    scores: dict[str, float]
+    shares: dict[str, float]
+    waiting: int
+    blocked: tuple[str, ...]
+    mistakes: Counter[tuple[str, str]]
+
+    @property
+    def submitted(self) -> int:
+        """How many handed it in."""
+        return len(self.scores)
+
+    @property
+    def mean(self) -> float:
+        """The mean score."""
+        return sum(self.scores.values()) / max(1, len(self.scores))
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many students earned which share, in ten steps from 0 to 1, and 1 itself."""
+        counts = Counter(int(10 * share) for share in self.shares.values())
+        return tuple(counts[step] for step in range(11))
+
+
+def write(folder: Path) -> list[Path]:
+    """Write ``index.html`` and ``index.csv`` beside the results of the assignments in a folder.
+
+    Raises:
+        CourseError: a result cannot be read, or the files cannot be written.
+    """
+    results = [read(path) for path in sorted(folder.glob("*.json"), key=_in_course_order)]
+    made = {"index.html": as_html(results), "index.csv": as_csv(results)}
+    for name, text in made.items():
+        write_whole(folder / name, text)
+    return [folder / name for name in made]
+
+
+def read(path: Path) -> Result:
+    """The result of an assignment, from the JSON that grading wrote.
+
+    Raises:
+        CourseError: it is not such a file.
+    """
+    name = path.stem
+    try:
+        submissions = json.loads(path.read_text(encoding="utf-8"))["submissions"]
+        return Result(
+            name,
+            chapter(name).title if name in SLUGS else name,
+            max(float(s["points"]) for s in submissions),
+            {str(s["student"]): float(s["score"]) for s in submissions},
+            {str(s["student"]): _share(s["grades"]) for s in submissions},
+            sum(g["score"] is None and not g["verdict"] for s in submissions for g in s["grades"]),
+            tuple(
+                str(s["student"])
+                for s in submissions
+                if any(g["verdict"] == Verdict.INTERNAL for g in s["grades"])
+            ),
+            Counter(
+                (str(g["exercise"]), str(d["summary"]))
+                for s in submissions
+                for g in s["grades"]
+                for d in (g["report"] or {}).get("diagnoses", ())
+            ),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CourseError(
+            f"{path} is no result of grading ({type(error).__name__}). Delete it, and grade {name} "
+            "once more."
+        ) from error
+
+
+def _share(grades: Sequence[dict[str, Any]]) -> float:
+    """What was earned of what could be, where a score was given."""
+    given = [g for g in grades if g["score"] is not None]
+    points = sum(float(g["points"]) for g in given)
+    return min(1.0, sum(float(g["score"]) for g in given) / points) if points else 0.0
+
+
+def _in_course_order(path: Path) -> tuple[int, str]:
+    return (SLUGS.index(path.stem) if path.stem in SLUGS else len(SLUGS), path.stem)
+
+
+def as_html(results: Sequence[Result]) -> str:
+    """A page of its own, without script."""
+    students = sorted({student for r in results for student in r.scores})
+    mistakes = [
+        {"count": n, "what": what, "exercise": exercise, "assignment": r.name, "title": r.title}
+        for r in results
+        for (exercise, what), n in sorted(r.mistakes.items())
+    ]
+    mistakes.sort(key=lambda m: -int(str(m["count"])))  # and otherwise as in the course
+    return template("course_report.html").render(
+        results=results,
+        students=[
+            {
+                "name": student,
+                "score": sum(r.scores.get(student, 0.0) for r in results),
+                "shares": [r.shares.get(student) for r in results],
+            }
+            for student in students
+        ],
+        mistakes=mistakes[:_MISTAKES],
+        blocked=[f"{r.title}: {', '.join(r.blocked)}" for r in results if r.blocked],
+    )
+
+
+def as_csv(results: Sequence[Result]) -> str:
+    """One line per student: the score in all, and in each assignment."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["student", "score", "points", *(r.name for r in results)])
+    points = number(sum(r.points for r in results))
+    for student in sorted({student for r in results for student in r.scores}):
+        scores = [r.scores.get(student) for r in results]
+        total = number(sum(s or 0.0 for s in scores))
+        row = [student, total, points, *("" if s is None else number(s) for s in scores)]
+        writer.writerow([harmless_field(value) for value in row])
+    return text.getvalue()

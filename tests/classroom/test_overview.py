@@ -1,0 +1,104 @@
+"""The course on one page: what an instructor sees of all assignments together."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+
+import pytest
+from bs4 import BeautifulSoup
+from test_export import EVIL, WRONG_DIVISOR
+
+from autograder.classroom import export, overview
+from autograder.classroom.judges import lost
+from autograder.classroom.release import CourseError
+
+
+@pytest.fixture(scope="module")
+def graded(desk):
+    return [
+        desk.grade(desk.fill_in({"standardize": WRONG_DIVISOR}), "half"),
+        desk.grade(desk.fill_in(), "full"),
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path, graded):
+    """The results of two assignments; only one student handed in both."""
+    export.write(tmp_path, "Feature scaling", graded)
+    export.write(tmp_path, "Other", [replace(graded[0], assignment="another")])
+    return tmp_path
+
+
+def page(folder):
+    overview.write(folder)
+    return BeautifulSoup((folder / "index.html").read_text(encoding="utf-8"), "html.parser")
+
+
+def rows(folder):
+    overview.write(folder)
+    return list(csv.DictReader(io.StringIO((folder / "index.csv").read_text(encoding="utf-8"))))
+
+
+def test_every_student_has_a_line(folder):
+    full, half = rows(folder)
+    assert (full["student"], full["score"], full["points"]) == ("full", "38", "84")
+    assert (full["feature_scaling"], full["another"]) == ("38", "")
+    assert (half["score"], half["feature_scaling"], half["another"]) == ("68", "34", "34")
+
+
+def test_assignments_come_in_the_order_of_the_course(folder):
+    cards = [h.get_text() for h in page(folder).select("article h3")]
+    assert cards == ["Feature scaling", "another"]
+
+
+def test_mistakes_are_counted_over_the_class(folder, graded):
+    again = [replace(graded[0], student=f"s{k}") for k in range(3)]
+    export.write(folder, "Feature scaling", [*graded, *again])
+    first = page(folder).select("ol li")[0]
+    assert first.b.get_text() == "4"
+    assert "N - 1" in first.get_text()
+    assert first.a["href"] == "feature_scaling.html"
+
+
+def test_what_waits_for_a_person_is_said(folder, desk, graded):
+    answered = desk.fill_in()
+    answered.cells[-1].source = "Because."
+    waiting = desk.grade(answered, "waits")
+    export.write(folder, "Feature scaling", [*graded, waiting])
+    found = page(folder)
+    assert "1 answer waits for a person to grade" in found.get_text()
+    shares = [td.get_text() for td in found.select("tbody tr")[-1].select("td.n")]
+    assert shares == ["38", "100", ""], "what waits is not counted against a student"
+
+
+def test_our_own_failure_is_no_score(folder, desk, graded):
+    failed = lost(desk.assignment, desk.read(desk.fill_in(), "unlucky"), "no worker")
+    export.write(folder, "Feature scaling", [*graded, failed])
+    assert "Feature scaling: unlucky" in page(folder).select_one(".warning").get_text()
+
+
+@pytest.mark.parametrize("name", EVIL)
+def test_nothing_in_it_is_obeyed(name, tmp_path, graded):
+    export.write(tmp_path, "Feature scaling", [replace(graded[0], student=name)])
+    found = page(tmp_path)
+    assert not found.find_all(["script", "img", "iframe", "link", "object"])
+    assert "default-src 'none'" in found.find("meta", {"http-equiv": True})["content"]
+    assert not any(a.startswith("on") for tag in found.find_all(True) for a in tag.attrs)
+    (row,) = rows(tmp_path)
+    assert not row["student"].lstrip().startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠"))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"submissions": [{}]}', '{"submissions": []}']
+)
+def test_what_is_no_result_is_named(text, folder):
+    (folder / "another.json").write_text(text)
+    with pytest.raises(CourseError, match="another"):
+        overview.write(folder)
+
+
+def test_the_same_class_gives_the_same_bytes(folder):
+    before = [p.read_bytes() for p in overview.write(folder)]
+    assert [p.read_bytes() for p in overview.write(folder)] == before
