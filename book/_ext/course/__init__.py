@@ -1,23 +1,24 @@
-"""The course's own additions to Sphinx, as one extension with four rooms.
+"""The course's own additions to Sphinx, as one extension with five rooms.
 
 ``settings``      what YAML cannot say: where node is, which repository this is, what to rebuild
 ``directives``    what authors write: ``{quiz}``, ``{objectives}``, ``{graded}``
 ``pages``         what every page must be: accessible, described, free of requests to other hosts
 ``bibliography``  how a reference is written
+``claims``        the ledger of claims, read from ``claims.yml``: ``{claims}``
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from course import bibliography, directives, pages, settings
+from course import bibliography, claims, directives, pages, settings
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Connect the four rooms."""
-    for room in (settings, directives, pages, bibliography):
+    """Connect the five rooms."""
+    for room in (settings, directives, pages, bibliography, claims):
         room.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
