@@ -28,7 +28,7 @@ course: setup ## Set up, build the book and the exercises, grade the sample clas
 	@printf '\n\033[1mThe course is ready.\033[0m\n'
 	@printf '  read:   %s   (or: make serve)\n' "$(SITE)/index.html"
 	@printf '  learn:  %s\n' "exercises/*/*.ipynb   (open them with: $(BIN)/jupyter lab)"
-	@printf '  teach:  %s   (the sample class, graded)\n' "$(CLASS)/grades/"
+	@printf '  teach:  %s   (the sample class, graded)\n' "$(CLASS)/grades/index.html"
 
 # --- setting up ------------------------------------------------------------------------------
 

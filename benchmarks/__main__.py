@@ -16,7 +16,8 @@ console = Console()
 
 def main(
     rounds: int = typer.Option(3, min=1, help="How often each pair is measured."),
-    large: int = typer.Option(1000, min=1, help="The size of the large class."),
+    large: int = typer.Option(1000, min=10, help="The size of the large class."),
+    huge: bool = typer.Option(False, help="Grade a class of ten times that size, too."),
 ) -> None:
     """Measure grading against stock nbgrader: its speed, and what hostile notebooks get of it."""
     results = {
@@ -25,7 +26,7 @@ def main(
             "cores": grading.cores(),
             "python": platform.python_version(),
         },
-        "grading": grading.measure(console, rounds=rounds, large=large),
+        "grading": grading.measure(console, rounds=rounds, large=large, huge=huge),
         "cheating": cheating.measure(console),
     }
     path = Path("build/bench.json")

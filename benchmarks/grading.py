@@ -6,6 +6,7 @@ the sample class, whose scores must agree.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -19,13 +20,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import numpy as np
+import psutil
 from rich.console import Console
 from rich.table import Table
 
 from autograder.chapters import chapter
+from autograder.classroom.cells import is_solution, is_test
 from autograder.classroom.sample import DESERVED, write_sample_class
 from autograder.judge import judge
+from autograder.sandbox.pool import Pool
 
 SLUG = "feature_scaling"
 STOCK = """
@@ -47,7 +52,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def measure(console: Console, *, rounds: int, large: int) -> dict[str, Any]:
+def measure(console: Console, *, rounds: int, large: int, huge: bool) -> dict[str, Any]:
     """Measure, print a table, and return the figures."""
     with tempfile.TemporaryDirectory() as scratch:
         course = Path(scratch) / "class"
@@ -63,10 +68,12 @@ def measure(console: Console, *, rounds: int, large: int) -> dict[str, Any]:
                 single.append(run(course, command, stock=True))
         scores_agree(course, honest)
         growth = {size: graded_class(course, size) for size in (large // 10, large)}
+        growth |= {size: graded_class(course, size) for size in ((10 * large,) if huge else ())}
         rate = growth[large]["submissions_per_second"]
         per_nbgrader = statistics.median(whole) / len(honest)
         per_process = statistics.median(single)
-        floor = floor_seconds(honest)
+        floor = floor_seconds(course, honest)
+        held = worker_megabytes(course, honest)
     figures = {
         "honest_submissions": len(honest),
         "rounds": rounds,
@@ -78,6 +85,7 @@ def measure(console: Console, *, rounds: int, large: int) -> dict[str, Any]:
         "ratio_rate_large_class_to_nbgrader_process_per_submission": rate * per_process,
         "floor_seconds_per_submission": floor,
         "times_the_floor": cores() / rate / floor,
+        "megabytes_of_a_worker": held,
         "growth": growth,
     }
     console.print(table(figures))
@@ -153,30 +161,46 @@ def graded_class(course: Path, size: int) -> dict[str, float]:
     }
 
 
-def floor_seconds(honest: list[str]) -> float:
-    """CPU seconds per submission that no design can avoid: a fork, and the judging itself.
+def floor_seconds(course: Path, honest: list[str]) -> float:
+    """CPU seconds per submission that no design can avoid: a fork, the answers, and the judging.
 
-    The judging here is that of the same answers in this very process: no border, no walls.
+    Each honest notebook's answers run in a plain fork of this process and are judged there, with
+    all probes: no border, no walls, no files.
     """
     subject = chapter(SLUG)
-    answers = [
-        (e, answer)
-        for e in subject.exercises
-        for answer in (e.reference, *e.alternatives, *(m.implementation for m in e.mistakes))
-    ]
-    start = time.process_time()
-    for exercise, answer in answers:
-        judge(exercise, answer)
-    judged = (time.process_time() - start) / len(answers) * len(subject.exercises)
-    np.zeros(1)
-    forks = []
-    for _ in range(20):
-        begin = time.perf_counter()
+    seconds = []
+    for student in honest:
+        notebook = nbformat.read(course / "submitted" / student / SLUG / f"{SLUG}.ipynb", 4)
+        answers = [c.source for c in notebook.cells if is_solution(c) and c.cell_type == "code"]
         if not (pid := os.fork()):
+            namespace: dict[str, Any] = {"np": np}
+            with open(os.devnull, "w", encoding="utf-8") as null:
+                sys.stdout = sys.stderr = null
+                for source in answers:
+                    with contextlib.suppress(Exception):
+                        exec(source, namespace)
+                for exercise in subject.exercises:
+                    judge(exercise, namespace.get(exercise.name), seed=0)
             os._exit(0)
-        os.waitpid(pid, 0)
-        forks.append(time.perf_counter() - begin)
-    return judged + statistics.median(forks)
+        _, _, used = os.wait4(pid, 0)
+        seconds.append(used.ru_utime + used.ru_stime)
+    return statistics.median(seconds)
+
+
+def worker_megabytes(course: Path, honest: list[str]) -> float:
+    """The memory that a worker holds for itself at the end of an honest notebook."""
+    held = []
+    with Pool() as pool:
+        for student in honest[:5]:
+            notebook = nbformat.read(course / "submitted" / student / SLUG / f"{SLUG}.ipynb", 4)
+            with pool.worker() as worker:
+                for cell in notebook.cells:
+                    if cell.cell_type == "code" and not is_test(cell):
+                        worker.execute(cell.source)
+                parent = psutil.Process().children()[-1]
+                (process,) = parent.children()
+                held.append(process.memory_full_info().uss / 2**20)
+    return statistics.median(held)
 
 
 def table(figures: dict[str, Any]) -> Table:
