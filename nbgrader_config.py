@@ -15,6 +15,7 @@ c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "feedb
 c.Autograde.autograde_preprocessors = [
     "autograder.classroom.preprocessor.Judge",
     "nbgrader.preprocessors.SaveAutoGrades",
+    "autograder.classroom.preprocessor.Comments",
     "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]

@@ -29,6 +29,7 @@ from nbgrader.utils import parse_utc
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import selectinload
+from traitlets import TraitError
 
 from autograder.classroom import cells
 from autograder.classroom.grading import CellGrade, Graded, harmless
@@ -197,9 +198,9 @@ def _record_one(
         grade.needs_manual_grade = (
             grade.manual_score is not None or grade.auto_score is None or bool(result.problem)
         )
-    comments = _comments(assignment, result)
+    said = comments(assignment, result)
     for comment in notebook.comments:
-        comment.auto_comment = comments.get(comment.cell.name)
+        comment.auto_comment = said.get(comment.cell.name)
     notebook.late_submission_penalty = None
     if submission.total_seconds_late > 0:
         book.db.flush()
@@ -210,7 +211,7 @@ def _record_one(
     return notes
 
 
-def _comments(assignment: Assignment, result: Graded) -> dict[str, str]:
+def comments(assignment: Assignment, result: Graded) -> dict[str, str]:
     """What to say at each solution cell, by its `grade_id`: what went wrong in what it defines."""
     places = {
         name: cells.grade_id(cell)
@@ -244,8 +245,15 @@ def _penalty(course: Path, student: str, score: float, seconds_late: float) -> f
     """What the course's late-submission plugin takes off, between nothing and the score."""
     from nbgrader.preprocessors import AssignLatePenalties
 
-    preprocessor = AssignLatePenalties(config=course_config(course))
-    preprocessor.init_plugin()
+    try:
+        preprocessor = AssignLatePenalties(config=course_config(course))
+        preprocessor.init_plugin()
+    except (TraitError, ImportError) as error:
+        raise CourseError(
+            f"the plugin for late submissions cannot be used ({_said(error)}). See "
+            "AssignLatePenalties.plugin_class in nbgrader_config.py; nothing was written into the "
+            "gradebook."
+        ) from error
     penalty = preprocessor.plugin_inst.late_submission_penalty(student, score, seconds_late)
     return None if penalty is None else float(min(max(penalty, 0.0), score))
 
@@ -294,6 +302,27 @@ def write_notebook(directory: Any, result: Graded) -> None:
         (folder / "timestamp.txt").unlink(missing_ok=True)
     else:
         write_whole(folder / "timestamp.txt", f"{timestamp} UTC\n")
+    secret = _submission_secret(directory, result)
+    if secret is None:
+        (folder / "submission_secret.txt").unlink(missing_ok=True)
+    else:
+        write_whole(folder / "submission_secret.txt", secret)
+
+
+def _submission_secret(directory: Any, result: Graded) -> str | None:
+    """What `nbgrader submit` laid beside the notebook; `release_feedback` names its files by it."""
+    path = Path(
+        directory.format_path(directory.submitted_directory, result.student, result.assignment),
+        "submission_secret.txt",
+    )
+    try:
+        if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
+            return None
+        with path.open(encoding="ascii") as file:
+            text = file.read(1000)
+    except (OSError, ValueError):
+        return None
+    return text if re.fullmatch(r"[0-9a-fA-F]{8,999}\n?", text) else None
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -3,13 +3,15 @@
 One line of JSON per graded submission, appended and flushed as it happens. A run that is killed
 loses at most the line it was writing; the next run takes what is decided from here and grades the
 rest.
-Each line carries the hash of the one before, so that a line cannot be changed or taken out unseen.
+Each line carries the hash of the one before, and a seal that only the course's secret can make: no
+line can be changed, added or taken out unseen, and what is not sealed decides nothing.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import hmac
 import json
 import os
 from collections.abc import Mapping
@@ -54,6 +56,10 @@ def circumstances(assignment: Assignment, secret: bytes, limits: Limits) -> dict
     }
 
 
+def _as_json(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
 class Ledger:
     """The ledger file of an assignment, open for appending.
 
@@ -62,8 +68,9 @@ class Ledger:
         notes: what was odd about the file, as sentences.
     """
 
-    def __init__(self, path: Path, around: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, around: Mapping[str, Any], secret: bytes) -> None:
         self.path = path
+        self._secret = secret
         self.notes: list[str] = []
         self._around = dict(around)
         # The last line of each student: an earlier one is of a notebook that is no longer there.
@@ -113,7 +120,7 @@ class Ledger:
         """
         assert self._file is not None
         record = {"previous": self._last, "around": self._around, "graded": graded.to_dict()}
-        text = json.dumps(record, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        text = _as_json({**record, "seal": self._seal(record)})
         line = text.encode("utf-8", "replace") + b"\n"
         try:
             self._file.write(line)
@@ -122,6 +129,11 @@ class Ledger:
         except OSError as error:
             raise unwritable(self.path, error) from error
         self._last = hashlib.sha256(line).hexdigest()
+
+    def _seal(self, record: Mapping[str, Any]) -> str:
+        """What proves that a line was written by who has the course's secret."""
+        text = _as_json(record).encode("utf-8", "replace")
+        return hmac.new(self._secret, b"ledger\0" + text, hashlib.sha256).hexdigest()
 
     def _read(self) -> int:
         """Read what is there, and return where the last whole line ends."""
@@ -134,6 +146,7 @@ class Ledger:
         for number, line in enumerate(data[:whole].splitlines(keepends=True), start=1):
             try:
                 record = json.loads(line)
+                seal = record.pop("seal", "")
                 previous, graded = record["previous"], record["graded"]
                 around = record["around"]
                 student = str(graded["student"])
@@ -149,7 +162,14 @@ class Ledger:
                 )
                 self._decided.clear()
             self._decided.pop(student, None)
-            if not blocked:
+            sealed = hmac.compare_digest(str(seal), self._seal(record))
+            ours = around.get("secret_id") == self._around["secret_id"]
+            if ours and not sealed:  # with another secret it is graded again in any case
+                self.notes.append(
+                    f"line {number} of {self.path.name} was not written by the grader; "
+                    f"{student} is graded again"
+                )
+            elif not blocked:
                 self._decided[student] = {"graded": graded, "around": around}
             self._last = hashlib.sha256(line).hexdigest()
         return whole

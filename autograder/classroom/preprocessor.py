@@ -1,4 +1,4 @@
-"""The judge inside nbgrader: a preprocessor in place of `Execute`.
+"""The judge inside nbgrader: a preprocessor in place of `Execute`, and one for its comments.
 
 With it in `nbgrader_config.py`, ``nbgrader autograde`` and formgrader's button grade with this
 engine: nbgrader reads, sanitizes, and saves as always, and what would have run the student's code
@@ -16,10 +16,12 @@ from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
+from nbgrader.api import Gradebook
 from nbgrader.converters.base import NbGraderException
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Bool, Float
 
+from autograder.classroom.gradebook import comments
 from autograder.classroom.grading import grade
 from autograder.classroom.release import course_config
 from autograder.classroom.secret import course_secret
@@ -71,6 +73,25 @@ class Judge(NbGraderPreprocessor):  # type: ignore[misc]
         if graded.blocked:
             raise NbGraderException(f"{graded.student}: {graded.headline}")
         nb.cells = nbformat.reads(graded.notebook, as_version=4).cells
+        resources["comments"] = comments(_assignment(course, about["assignment"]), graded)
+        return nb, resources
+
+
+class Comments(NbGraderPreprocessor):  # type: ignore[misc]
+    """Write the judge's comments into the gradebook, after `SaveAutoGrades` has emptied them."""
+
+    def preprocess(
+        self, nb: NotebookNode, resources: dict[str, Any]
+    ) -> tuple[NotebookNode, dict[str, Any]]:
+        """Say at each solution cell what went wrong in what it defines."""
+        about = resources["nbgrader"]
+        with Gradebook(about["db_url"]) as book:
+            page = book.find_submission_notebook(
+                about["notebook"], about["assignment"], about["student"]
+            )
+            for comment in page.comments:
+                comment.auto_comment = resources["comments"].get(comment.cell.name)
+            book.db.commit()
         return nb, resources
 
 

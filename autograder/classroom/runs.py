@@ -74,10 +74,12 @@ def grade_assignment(console: Console, course: Path, name: str, options: Options
     )
     ledger_path = course / "grades" / f"{name}.ledger.jsonl"
     with (
-        Ledger(ledger_path, circumstances(assignment, secret, limits)) as ledger,
+        Ledger(ledger_path, circumstances(assignment, secret, limits), secret) as ledger,
         Progress(*columns, console=console, transient=True) as progress,
     ):
         graded = [] if options.again else _decided(ledger, directory, submissions)
+        if not options.no_walls:  # what was decided without walls is decided again behind them
+            graded = [g for g in graded if not g.walls]
         task = progress.add_task(f"Grading {name}", total=len(submissions), completed=len(graded))
         known = {g.student for g in graded}
         waiting = [s for s in submissions if s.student not in known]

@@ -162,7 +162,7 @@ class TestScores:
         assert "it took more than" in book.comments("ada")["standardize"]
 
     def test_a_cell_without_a_report_has_its_comment_at_the_answer(self, course, desk):
-        from autograder.classroom.gradebook import _comments
+        from autograder.classroom.gradebook import comments
         from autograder.classroom.grading import CellGrade, Graded
 
         grades = tuple(
@@ -170,7 +170,7 @@ class TestScores:
             for e in desk.subject.exercises
         )
         graded = Graded("eve", SLUG, "0", (*grades, CellGrade("leakage", "leakage", 4, None)))
-        assert _comments(desk.assignment, graded) == {
+        assert comments(desk.assignment, graded) == {
             e.name: "WRONG: no" for e in desk.subject.exercises
         }
 
@@ -351,6 +351,15 @@ class TestTime:
         grade_all()
         assert book.total() == 3
 
+    def test_a_plugin_that_is_not_there(self, due, hand_in, grade_all, course):
+        self.stamp(hand_in(), "2040-01-01 00:00 UTC")
+        config = course / "nbgrader_config.py"
+        config.write_text(config.read_text().replace("penalties.PerHour", "nowhere.Plugin"))
+        before = content(course)
+        with pytest.raises(CourseError, match="late submissions cannot be used"):
+            grade_all()
+        assert content(course) == before
+
     def test_a_regrade_in_time_takes_the_penalty_away(self, due, hand_in, grade_all, book):
         folder = hand_in()
         self.stamp(folder, "2030-01-01 13:00 UTC")
@@ -485,6 +494,22 @@ class TestTrouble:
         done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True)
         assert done.returncode == -signal.SIGKILL, done.stderr
         assert content(course) == before
+
+    def test_the_secret_of_a_submission_goes_along(self, hand_in, grade_all, course):
+        """`nbgrader release_feedback` names its files by it."""
+        folder = hand_in()
+        there = course / "autograded" / "eve" / SLUG / "submission_secret.txt"
+        (folder / there.name).write_text("0123456789abcdef" * 8)
+        grade_all()
+        assert there.read_text() == "0123456789abcdef" * 8
+        for odd in ("../../x", "0" * 5000, "", "łä"):
+            (folder / there.name).write_text(odd)
+            grade_all()
+            assert not there.exists(), odd
+        (folder / there.name).unlink()
+        (folder / there.name).symlink_to(course / "nbgrader_config.py")
+        grade_all()
+        assert not there.exists()
 
     def test_no_room_for_the_notebook(self, hand_in, grade_all, course):
         hand_in()

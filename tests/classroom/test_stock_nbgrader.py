@@ -24,6 +24,19 @@ def scores(folder, students):
         }
 
 
+def comments(folder, students):
+    """What the grader said to each student."""
+    with Gradebook(f"sqlite:///{folder}/gradebook.db", "batch-normalization") as book:
+        return {
+            student: {
+                c.cell.name: c.auto_comment
+                for c in book.find_submission_notebook(SLUG, SLUG, student).comments
+                if c.auto_comment
+            }
+            for student in students
+        }
+
+
 def copy_of(sample, folder, students):
     """The class before it was graded, with some of its students."""
     folder.mkdir()
@@ -65,5 +78,9 @@ def test_our_engine_inside_nbgrader_gives_the_same_scores(sample, ours, tmp_path
     assert all(sample.deserved[name]["honest"] for name in students)
     folder = copy_of(sample, tmp_path / "engine", students)
     nbgrader("generate_assignment", SLUG, cwd=folder)
-    nbgrader("autograde", SLUG, cwd=folder)
+    said = nbgrader("autograde", SLUG, cwd=folder)
     assert scores(folder, students) == {name: ours[name] for name in students}
+    assert "had been edited" not in said, "nobody touched a locked cell"
+    mine = comments(folder, students)
+    assert mine == comments(sample.folder, students)
+    assert any(mine[name] for name in students), "a wrong answer is commented"

