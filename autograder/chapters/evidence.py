@@ -714,7 +714,12 @@ def range_of_the_gradients_change(f, rng):
 @probe(2)
 def effective_smoothness(f, rng):
     """`smoothness` is the largest ‖g - g(η)‖ per distance moved, ‖ηg‖."""
-    return {"smoothness": f(*classification(rng), STEPS)["smoothness"]}
+    # From far away the longest step has the largest ratio, from w = 0 the shortest.
+    X, y, w = classification(rng)
+    return {
+        "smoothness": f(X, y, w, STEPS)["smoothness"],
+        "smoothness from w = 0": f(X, y, np.zeros_like(w), STEPS)["smoothness"],
+    }
 
 
 @probe(1)
@@ -1080,6 +1085,33 @@ def divides_by_the_step_size(X, y, w, step_sizes):
         "loss_range": (float(min(losses)), float(max(losses))),
         "gradient_range": (float(min(changes)), float(max(changes))),
         "smoothness": float(max(c / d for c, d in zip(changes, distances))),
+    }
+
+
+@mistake(
+    earns=7,
+    hint="The ratio need not be largest where the gradient has changed most: that is often the longest "
+    "step. Divide step by step, and take the largest ratio.",
+)
+def divides_the_largest_change_by_the_longest_step(X, y, w, step_sizes):
+    """The largest change is divided by the longest distance; the largest of the ratios is asked."""
+
+    def loss(w):
+        z = X @ w
+        return np.mean(np.logaddexp(0, z) - y * z)
+
+    def gradient(w):
+        p = (1 + np.tanh(X @ w / 2)) / 2
+        return X.T @ (p - y) / len(y)
+
+    g = gradient(w)
+    losses = [loss(w - eta * g) for eta in step_sizes]
+    changes = [np.linalg.norm(gradient(w - eta * g) - g) for eta in step_sizes]
+    distances = [np.linalg.norm(eta * g) for eta in step_sizes]
+    return {
+        "loss_range": (float(min(losses)), float(max(losses))),
+        "gradient_range": (float(min(changes)), float(max(changes))),
+        "smoothness": float(max(changes) / max(distances)),
     }
 
 
@@ -2952,7 +2984,8 @@ def reads_table_f(f, rng):
     earns=10,
     hint=(
         "In the ReLU network the means differ by 0.003 and each seed scatters by more than 0.01. "
-        "With five seeds, the standard error of that difference is near 0.009."
+        "For two independent sets of five seeds, the standard error of that difference is near 0.009; "
+        "how well the shared seeds pair, the table does not say."
     ),
 )
 def ignores_the_error_bars():
@@ -3249,6 +3282,7 @@ CHAPTER = Chapter(
                 subtracts_the_lengths_of_the_gradients,
                 divides_the_change_by_the_gradient,
                 divides_by_the_step_size,
+                divides_the_largest_change_by_the_longest_step,
                 averages_the_smoothness,
                 takes_the_smoothness_of_the_loss,
                 lets_the_exponential_overflow,

@@ -1264,14 +1264,21 @@ def frozen_layers_do_not_see_the_batch(f, rng):
 
 @probe(1)
 def other_layers_go_on(f, rng):
-    """The other layers train on: parameters and running statistics change, from where they were."""
+    """The other layers train on, in every epoch: parameters and statistics go on from where they were."""
     given = pretrained(rng)
     network = answered(f, given, 3)
     before = values(network, (*PARAMETERS, *STATISTICS), slice(3, None))
     training_step(network, *new_data(rng))
+    after = values(network, (*PARAMETERS, *STATISTICS), slice(3, None))
+    for layer in network:  # as a validation leaves it
+        layer["training"] = False
+    train_mode(network)
+    training_step(network, *new_data(rng))
+    next_epoch = moved(after, values(network, (*PARAMETERS, *STATISTICS), slice(3, None)))
     return {
         **values(given, STATISTICS),
-        **moved(before, values(network, (*PARAMETERS, *STATISTICS), slice(3, None))),
+        **moved(before, after),
+        **{f"{name} in the next epoch": what for name, what in next_epoch.items()},
     }
 
 
@@ -1355,6 +1362,18 @@ def freezes_until_the_next_epoch(network, n):
 def freezes_everything(network, n):
     """The whole network is frozen, whatever n is."""
     return [{**layer, "trainable": [], "training": False, "locked": True} for layer in network]
+
+
+@mistake(
+    earns=8,
+    hint="`train_mode` passes a locked layer by. A layer that is to be trained must not be locked: "
+    "after the first validation it would stay in inference mode, and its statistics would stand still.",
+)
+def freezes_and_locks_everything(network, n):
+    """All layers are locked, also those that are trained on: validation leaves them in inference mode."""
+    frozen = {"trainable": [], "training": False}
+    locked = [{**layer, "locked": True} for layer in network]
+    return [{**layer, **frozen} for layer in locked[:n]] + locked[n:]
 
 
 @mistake(
@@ -1657,6 +1676,7 @@ CHAPTER = Chapter(
                 freezes_by_a_momentum_of_zero,
                 freezes_until_the_next_epoch,
                 freezes_everything,
+                freezes_and_locks_everything,
                 freezes_the_last_layers,
                 freezes_one_layer_too_many,
                 freezes_only_batch_normalization,

@@ -358,6 +358,12 @@ def relu(x):
     return np.where(positive, x, 0.0), positive.astype(float)
 
 
+def as_numbers(slope):
+    """A slope of 0 and 1 as floats: ``dy * slope`` is the same with truth values or whole numbers."""
+    is_exact = isinstance(slope, np.ndarray) and slope.dtype.kind in "bi"
+    return slope.astype(float) if is_exact else slope
+
+
 @probe(1)
 def values_of_relu(f, rng):
     """The first result is max(x, 0), entry by entry."""
@@ -369,7 +375,7 @@ def values_of_relu(f, rng):
 def slope_of_relu(f, rng):
     """The second result is the slope: 1 where x is positive and 0 where it is negative."""
     _, slope = f(rng.normal(size=(5, 4)) * 3)
-    return {"the slope": slope}
+    return {"the slope": as_numbers(slope)}
 
 
 @probe(1)
@@ -378,7 +384,7 @@ def slope_at_zero(f, rng):
     x = rng.normal(size=(4, 3)) * 3
     x[1] = 0.0
     y, slope = f(x)
-    return {"y": y, "the slope": slope}
+    return {"y": y, "the slope": as_numbers(slope)}
 
 
 @probe(1)
@@ -386,7 +392,7 @@ def relu_leaves_its_input_alone(f, rng):
     """The array that you are given is left as it was, and both results are right."""
     x = rng.normal(size=(5, 4)) * 3
     y, slope = f(x)
-    return {"x": Argument(x), "y": y, "the slope": slope}
+    return {"x": Argument(x), "y": y, "the slope": as_numbers(slope)}
 
 
 @mistake(
@@ -461,6 +467,11 @@ def relu_by_masks(x):
 def relu_by_maximum(x):
     y = np.maximum(0, x)
     return y, np.sign(y)
+
+
+def relu_with_truth_values(x):
+    positive = x > 0
+    return x * positive, positive
 
 
 # --- sigmoid ---------------------------------------------------------------------------------
@@ -2202,6 +2213,19 @@ def sweepable(rng, samples=24):
     return start, (x, labels)
 
 
+def recovering(rng):
+    """A problem, and rates at which the loss rises first and ends well below its start."""
+    while True:  # most problems have such a rate
+        start, training = sweepable(rng)
+        rates = []
+        for rate in np.geomspace(0.5, 12.0, 24):
+            losses = train(copy.deepcopy(start), *training, rate, 5)
+            if max(losses) > 1.05 * losses[0] and losses[-1] < 0.95 * losses[0]:
+                rates.append(float(rate))
+        if rates:
+            return start, training, rates
+
+
 @probe(2)
 def each_rate_starts_afresh(f, rng):
     """Each rate begins with the same weights: accuracies are those of separate trainings."""
@@ -2224,6 +2248,7 @@ def diverged_runs_are_marked(f, rng):
     start, training = sweepable(rng)
     _, validation = sweepable(rng)
     found = f(start, training, validation, RATES)
+    again, training_again, rates = recovering(rng)
     return {
         "which runs diverged": found["diverged"],
         "which runs at rates from 0.01 to 8 diverged": f(start, training, validation, WILD)[
@@ -2233,6 +2258,9 @@ def diverged_runs_are_marked(f, rng):
             start, training, validation, (1000.0, 0.01), steps=1
         )["diverged"],
         "the accuracies of the runs at the large rates": [found["accuracies"][i] for i in (1, 4)],
+        "which runs diverged whose losses rose, and fell again": f(
+            again, training_again, validation, rates
+        )["diverged"],
     }
 
 
@@ -2418,6 +2446,28 @@ def asks_only_for_nan(start, training, validation, rates, steps=5):
         network = copy.deepcopy(start)
         losses = train(network, *training, rate, steps)
         failed = not np.isfinite(losses[-1])
+        accuracies.append(0.0 if failed else accuracy(network, *validation))
+        diverged.append(failed)
+    sound = [(-a, rate) for a, rate, bad in zip(accuracies, rates, diverged) if not bad]
+    return {
+        "accuracies": accuracies,
+        "diverged": diverged,
+        "best": min(sound)[1] if sound else None,
+    }
+
+
+@mistake(
+    earns=7.0,
+    hint="A large rate may throw the loss up in the first steps, and the run recovers. What counts is "
+    "where it ends: compare the last loss with the first.",
+)
+def gives_up_runs_that_recover(start, training, validation, rates, steps=5):
+    """A run counts as diverged if any of its losses is above the first, not only if the last is."""
+    accuracies, diverged = [], []
+    for rate in rates:
+        network = copy.deepcopy(start)
+        losses = train(network, *training, rate, steps)
+        failed = not max(losses) <= losses[0] or not np.all(np.isfinite(losses))
         accuracies.append(0.0 if failed else accuracy(network, *validation))
         diverged.append(failed)
     sound = [(-a, rate) for a, rate, bad in zip(accuracies, rates, diverged) if not bad]
@@ -3130,10 +3180,12 @@ def a_sample_alone(f, rng):
     for _ in range(3):
         network.forward(task(rng)[0])
     network.eval()
-    return {"the logits of a sample alone": network.forward(x[:1])}
+    # Several, because a single one may leave every unit of a small network at zero.
+    alone = [network.forward(x[i : i + 1]) for i in range(len(x))]
+    return {"the logits of each sample alone": np.concatenate(alone)}
 
 
-@probe(2)
+@probe(1)
 def inference_remembers_nothing(f, rng):
     """What is seen in inference mode changes nothing, however far it is from the training data."""
     network, (x, _) = f(*matrices(rng, (6, 5, 3))), task(rng)
@@ -3142,7 +3194,7 @@ def inference_remembers_nothing(f, rng):
     return {"the logits in inference mode": logits_in_eval(network, x)}
 
 
-@probe(1)
+@probe(2)
 def trains_as_before_2(f, rng):
     """In training mode the batch's statistics are used, as before, and a step does what it did."""
     network, (x, _), (other, _) = f(*matrices(rng, (6, 5, 3))), task(rng), task(rng)
@@ -3166,7 +3218,7 @@ class UnrepairedInference(Network2):
 
 
 @mistake(
-    earns=4,
+    earns=3,
     hint="Training needs the statistics of the batch: the running ones lag behind, and no gradient "
     "goes through them.",
 )
@@ -3849,6 +3901,7 @@ CHAPTER = Chapter(
             alternatives=(
                 relu_by_masks,
                 relu_by_maximum,
+                relu_with_truth_values,
             ),
             tolerance=TOLERANCE,
         ),
@@ -3983,6 +4036,7 @@ CHAPTER = Chapter(
                 chooses_by_the_last_loss,
                 never_sees_a_divergence,
                 asks_only_for_nan,
+                gives_up_runs_that_recover,
                 compares_with_nan,
                 keeps_the_accuracy_of_failures,
                 lets_failures_win,

@@ -143,7 +143,6 @@ class Pool:
             except BaseException:
                 ours.close()
                 raise
-        ours.setblocking(False)  # `wire` waits, up to a deadline
         worker = Worker(self, ours, pid, parent)
         self._workers.add(worker)
         if self._layers is None:

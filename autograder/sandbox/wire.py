@@ -58,8 +58,6 @@ _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _CONSTANTS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 _LENGTHS = struct.Struct(">II")
 _PLAIN_INT = 1 << 53
-# Most frames are smaller, and are read at once.
-_GULP = 1 << 16
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Json = Any
@@ -349,8 +347,6 @@ def send(
 ) -> None:
     """Send one frame, in one write where the kernel takes it.
 
-    With a deadline the socket must be non-blocking, without one it must be blocking.
-
     Raises Unsendable if the frame is too large, Closed if the other side is gone, Deadline when
     `time.monotonic` reaches the deadline.
     """
@@ -362,7 +358,7 @@ def send(
     chunks = [memoryview(part) for part in (start, *parts)]
     while chunks:
         try:
-            sent = sock.sendmsg(chunks[:64])
+            sent = sock.sendmsg(chunks[:64], (), 0 if deadline is None else socket.MSG_DONTWAIT)
         except BlockingIOError:
             _wait(sock, select.POLLOUT, deadline)
             continue
@@ -379,22 +375,18 @@ def receive(
 ) -> tuple[dict[str, Json], bytearray]:
     """Return the next frame's JSON object and body; the raw bytes are bounded before they are kept.
 
-    The sides take turns, so nothing may follow a frame. With a deadline the socket must be
-    non-blocking, without one it must be blocking.
+    Exactly one frame is read: what a worker sends behind it is the answer to a later question, and
+    is judged as that, however the two arrive.
 
     Raises WireError, Closed or Deadline, and nothing else.
     """
-    data = b""
-    while len(data) < _LENGTHS.size:
-        data += _read(sock, deadline)
-    text_size, body_size = _LENGTHS.unpack_from(data)
+    if deadline is not None:
+        _wait(sock, select.POLLIN, deadline)
+    text_size, body_size = _LENGTHS.unpack(_read(sock, _LENGTHS.size, deadline))
     if text_size > MAX_HEADER or body_size > MAX_BODY:
         raise WireError("malformed frame: too large")
-    end = _LENGTHS.size + text_size
-    text, rest = bytearray(data[_LENGTHS.size : end]), data[end:]
-    if len(text) < text_size:
-        text = _fill(sock, text, text_size, deadline)
-    body = _fill(sock, rest, body_size, deadline)
+    text = _read(sock, text_size, deadline)
+    body = _read(sock, body_size, deadline)
     try:
         header = _from_json(text.decode("ascii"))
     except (ValueError, RecursionError):
@@ -404,44 +396,25 @@ def receive(
     return header, body
 
 
-def _fill(
-    sock: socket.socket, start: bytes | bytearray, size: int, deadline: float | None
-) -> bytearray:
-    """Return so many bytes: those that came already, and the next from the socket."""
-    if len(start) > size:
-        raise WireError("malformed frame: there are bytes after it")
+def _read(sock: socket.socket, size: int, deadline: float | None) -> bytearray:
+    """Return so many bytes; those that are there already are taken without waiting."""
     data = bytearray(size)
-    data[: len(start)] = start
-    view = memoryview(data)[len(start) :]
+    view = memoryview(data)
     while view:
-        if deadline is not None:
-            _wait(sock, select.POLLIN, deadline)
         try:
-            count = sock.recv_into(view)
+            # Never recvmsg: descriptors sent along are dropped.
+            count = sock.recv_into(view, 0, 0 if deadline is None else socket.MSG_DONTWAIT)
         except BlockingIOError:
+            _wait(sock, select.POLLIN, deadline)
             continue
         except OSError:
             raise Closed from None
         if not count:
             raise Closed
         view = view[count:]
+        if deadline is not None and view and time.monotonic() >= deadline:
+            raise Deadline  # a drop at a time is no answer either
     return data
-
-
-def _read(sock: socket.socket, deadline: float | None) -> bytes:
-    """Return what comes next: a whole frame, if it is a small one."""
-    while True:
-        if deadline is not None:
-            _wait(sock, select.POLLIN, deadline)
-        try:
-            data = sock.recv(_GULP)  # never recvmsg: descriptors sent along are dropped
-        except BlockingIOError:
-            continue
-        except OSError:
-            raise Closed from None
-        if not data:
-            raise Closed
-        return data
 
 
 def _wait(sock: socket.socket, event: int, deadline: float | None) -> None:

@@ -146,8 +146,8 @@ class Layer:
 #   the *biased* variance of the batch; the running statistics move as in exercise 1, and the batch is
 #   counted. In inference mode $\hat x$ is made with the running statistics, and nothing changes. Both
 #   divide by $\sqrt{\text{variance} + \varepsilon}$. With `momentum=None` the $n$th batch has the weight
-#   $1/n$ (the count includes it). A training batch of one sample raises `ValueError`, before anything
-#   moves.
+#   $1/n$ (the count includes it). A training batch of one sample raises `ValueError`, before the running
+#   statistics move.
 # - `backward(dy)` returns `(dx, dgamma, dbeta)` for the last `forward`. In training mode
 #
 #   $$dx = \frac{\gamma}{\sqrt{\sigma^2 + \varepsilon}} \Bigl(dy - \tfrac1N \textstyle\sum_i dy_i -

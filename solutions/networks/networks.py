@@ -484,8 +484,8 @@ check(
 #
 # Five networks follow. Each has exactly *one* fault, which has to do with batch normalization, and which
 # has been found in code that people publish. Everything else is right, if written differently from
-# network to network; the parts of a network that have no bearing on its fault are left out. None of them
-# raises an error, and all of them train. That is what makes such faults expensive.
+# network to network; the parts of a network that have no bearing on its fault are left out. In
+# training none of them raises an error, and all of them learn. That is what makes such faults expensive.
 #
 # For each one: read the complaint, find the fault (the cell after it is a beginning; experiment), and
 # repair it. Your answer is a class that inherits from the faulty one:
@@ -952,8 +952,9 @@ check(
 # 3. An experiment that isolates one: for instance compare the running statistics of each layer with those
 #    of the whole training set; recalibrate them with the weights frozen, and see whether the gap closes.
 # 4. Experiments for the others that do tell them apart: watch the gap while more batches pass without any
-#    training (lag disappears, sharing stays); evaluate repeatedly (jumps: last batch); vary the batch size;
-#    check layers for identity (`is`); set the running statistics to those of a batch and compare both modes.
+#    training (lag disappears, sharing stays); evaluate after each of several batches (jumps: last batch);
+#    vary the batch size; check layers for identity (`is`); set the running statistics to those of a batch
+#    and compare both modes.
 # ### END MARK SCHEME
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "detective", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}

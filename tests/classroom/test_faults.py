@@ -25,6 +25,8 @@ from autograder.classroom.runs import Options, grade_assignment
 from autograder.classroom.sample import as_answer
 
 KILLS = 50
+# What stands in the command line of a warm parent and its workers, and nowhere else.
+BOOT = "from sandbox import worker"
 
 
 def grade(course: Path) -> None:
@@ -143,9 +145,7 @@ def belongs(process: psutil.Process, course: Path) -> bool:
     """Whether a process is one of a run: a judge, a warm parent, a worker."""
     with contextlib.suppress(psutil.Error):
         line = " ".join(process.cmdline())
-        return process.status() != psutil.STATUS_ZOMBIE and (
-            "sandbox" in line or str(course) in line
-        )
+        return process.status() != psutil.STATUS_ZOMBIE and (BOOT in line or str(course) in line)
     return False
 
 
@@ -154,9 +154,9 @@ def is_warm_parent(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.Error):
         parent = process.parent()
         return (
-            "sandbox" in " ".join(process.cmdline())
+            BOOT in " ".join(process.cmdline())
             and parent is not None
-            and "sandbox" not in " ".join(parent.cmdline())
+            and BOOT not in " ".join(parent.cmdline())
         )
     return False
 
