@@ -110,7 +110,7 @@ def summary(outcomes: dict[str, Outcome], worth: float) -> dict[str, int]:
         "got points for wrong answers": sum((o.points or 0) > 0 for o in found),
         "got full marks for wrong answers": sum((o.points or 0) >= worth for o in found),
         "took a classmate's grade or changed it": sum(o.classmate != worth for o in found),
-        "stopped the class": sum(o.ended != "well" for o in found),
+        "made the run fail": sum(o.ended != "well" for o in found),
     }
 
 
@@ -133,7 +133,10 @@ class Desk:
             config.write(f"{STOCK}c.Execute.timeout = {STOCK_SECONDS}\n")
 
     def attack_stock(self, name: str) -> Outcome:
-        """Grade a class of two with stock nbgrader."""
+        """Grade a class of two with stock nbgrader.
+
+        A shell is the first process of the namespace: nobody in a namespace can end the first one.
+        """
         course = self.scratch / "stock" / name
         shutil.copytree(self.template, course)
         self.hand_in(course, ATTACKER, ATTACKS[name])
@@ -141,7 +144,7 @@ class Desk:
         home = course / "home"
         home.mkdir()
         process = subprocess.Popen(
-            [*ALONE, *nbgrader(), SLUG],
+            [*ALONE, "sh", "-c", '"$@"; exit $?', "sh", *nbgrader(), SLUG],
             cwd=course,
             env={**os.environ, "HOME": str(home), "TMPDIR": str(home)},
             stdout=subprocess.DEVNULL,

@@ -245,8 +245,8 @@ def figures():
         "cheating": {
             "worth": 38.0,
             "not_run_against_stock": {"bomb": "nothing would bound it"},
-            "stock": {"run": 2, "got points for wrong answers": 1, "stopped the class": 1},
-            "ours": {"run": 3, "got points for wrong answers": 0, "stopped the class": 0},
+            "stock": {"run": 2, "got points for wrong answers": 1, "made the run fail": 1},
+            "ours": {"run": 3, "got points for wrong answers": 0, "made the run fail": 0},
             "attacks": {
                 "be_equal": {
                     "idea": "A4: an object <b>that</b> equals everything",
@@ -311,7 +311,7 @@ def test_attacks(bench):
     assert shown.columns == ("stock nbgrader", "this course")
     assert shown.rows == (
         ("got points for wrong answers", "1 of 2", "0 of 3"),
-        ("stopped the class", "1 of 2", "0 of 3"),
+        ("made the run fail", "1 of 2", "0 of 3"),
     )
 
 
