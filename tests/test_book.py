@@ -12,7 +12,7 @@ from autograder.chapters import SLUGS
 yaml = pytest.importorskip("yaml", reason="The book's packages are not installed: see `make`.")
 
 BOOK = Path(__file__).parents[1] / "book"
-ROW = re.compile(r"^\| (\d)\. \{doc\}`[^`<]+ <(\w+)>` \|.*\| (\d+) min \| (\d+) min \|$", re.M)
+ROW = re.compile(r"^\| (\d)\. \{doc\}`[^`<]+ <(\w+)>` \|.*\| (\d+) \| (\d+) \|$", re.M)
 TIME = re.compile(r"^:time: (\d+) minutes to read, (\d+) for the exercise$", re.M)
 
 
