@@ -309,9 +309,9 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium, one for all tests."""
+    """Headless Chromium, one for all tests here; no other file can start one while it is open."""
     api = pytest.importorskip("playwright.sync_api", reason="NOT LOOKED AT: no playwright.")
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
     program = next(filter(None, map(shutil.which, names)), None)
