@@ -1,10 +1,6 @@
 """The chapter on why it works: references agree with autograd, identities hold, tables are read."""
 
-import ast
-import builtins
-import inspect
 import re
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +18,8 @@ functional = torch.nn.functional
 ROOT = Path(__file__).parents[1]
 EXERCISES = {e.name: e for e in CHAPTER.exercises}
 MISTAKES = [(e, m) for e in CHAPTER.exercises for m in e.mistakes]
-SEEDS = range(500, 503)  # not those that `autograder verify` tries
 seeds = st.integers(0, 10**6)
 many = settings(max_examples=30, deadline=None)
-
-
-def name_of(value):
-    return getattr(value, "name", getattr(value, "__name__", None))
 
 
 def right_answers(name):
@@ -328,36 +319,3 @@ def test_the_catalogue_is_as_rich_as_promised():
     assert len(MISTAKES) >= 110
     assert sum(e.points for e in CHAPTER.exercises) == 62
     assert all(len(e.alternatives) >= 2 for e in CHAPTER.exercises)
-
-
-@pytest.mark.parametrize(("exercise", "known"), MISTAKES, ids=name_of)
-def test_a_mistake_says_what_it_does_and_what_to_do(exercise, known):
-    assert known.summary.endswith(".")
-    assert known.hint.endswith((".", "?"))
-    assert known.hint.count("`") % 2 == known.summary.count("`") % 2 == 0
-
-
-@pytest.mark.parametrize("exercise", CHAPTER.exercises, ids=name_of)
-def test_right_answers_pass_without_a_warning(exercise):
-    for right in right_answers(exercise.name):
-        for seed in SEEDS:
-            report = judge(exercise, right, seed=seed)
-            assert report.passed, report
-            assert report.warned == ()
-
-
-@pytest.mark.parametrize(
-    "implementation",
-    [*(m.implementation for _, m in MISTAKES)]
-    + [a for e in CHAPTER.exercises for a in (e.reference, *e.alternatives)],
-    ids=name_of,
-)
-def test_code_in_the_catalogue_stands_alone(implementation):
-    definition = ast.parse(textwrap.dedent(inspect.getsource(implementation))).body[0]
-    definition.decorator_list = []
-    nodes = list(ast.walk(definition))
-    made = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    made |= {n.arg for n in nodes if isinstance(n, ast.arg)}
-    made |= {n.name for n in nodes if isinstance(n, ast.FunctionDef)}
-    used = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    assert used - made - set(dir(builtins)) <= {"np"}

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from html.parser import HTMLParser
 
 import numpy as np
@@ -272,23 +271,6 @@ class TestHtml:
 
     def test_all_probes_hidden_is_no_division_by_zero(self):
         assert "0 of 0 points" in Report("f", (), 2.0, unseen=2).to_html()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        pytest.skip("NO BROWSER: the contrast of reports is not checked; install chromium")
-    flags = (
-        "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-        "--disable-component-update --disable-sync"
-    )
-    with playwright.sync_playwright() as p:
-        started = p.chromium.launch(executable_path=path, args=flags.split())
-        yield started
-        started.close()
 
 
 @pytest.mark.parametrize(("page", "ink"), [("#fff", "#111"), ("#111", "#ddd")], ids=str)

@@ -298,30 +298,6 @@ def test_the_example_on_the_first_page_is_true(site: Path) -> None:
 
 # --- look -----------------------------------------------------------------------------------------
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Headless Chromium, one for all tests here; no other file can start one while it is open."""
-    api = pytest.importorskip("playwright.sync_api", reason="NOT LOOKED AT: no playwright.")
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        pytest.skip(f"THE BOOK WAS NOT LOOKED AT: none of {', '.join(names)} is installed.")
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield chromium
-        chromium.close()
-
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
     """Serves files without a line for each."""

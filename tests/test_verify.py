@@ -297,14 +297,6 @@ def test_running_a_notebook_gives_the_points_of_each_cell(source, release):
 # --- the command -----------------------------------------------------------------------------
 
 
-def test_the_course_is_proved():
-    """Each chapter is: see also `make verify`."""
-    for exercise in CHAPTER.exercises:
-        proof = prove(exercise)
-        assert proof.ok, (proof.faults, [str(m) for m in proof.survivors])
-        print(f"{exercise.name}: {proof.killed} of {proof.mutants} mutants caught")
-
-
 def test_the_command_ends_well(command, monkeypatch):
     monkeypatch.setattr(rooms, "prove", lambda exercise: rooms.Proof(exercise, mutants=3))
     result = command(CHAPTER)

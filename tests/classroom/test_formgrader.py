@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,23 +15,6 @@ from pathlib import Path
 
 import pytest
 from classroom_helpers import SLUG
-
-BROWSER = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-pytestmark = pytest.mark.skipif(
-    BROWSER is None, reason="NO BROWSER IS INSTALLED: nobody has looked at formgrader"
-)
 
 
 @pytest.fixture(scope="module")
@@ -69,16 +51,11 @@ def server(sample, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(server):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.route(lambda url: not url.startswith(server), lambda route: route.abort())
-        page.goto(f"{server}/formgrader?token=course")
-        yield page
-        browser.close()
+def page(browser, server):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.route(lambda url: not url.startswith(server), lambda route: route.abort())
+    page.goto(f"{server}/formgrader?token=course")
+    return page
 
 
 @pytest.fixture(scope="module")

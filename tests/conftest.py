@@ -1,0 +1,40 @@
+"""What tests in several files share: a browser."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
+    """Headless Chromium, one for all tests of a file.
+
+    Not longer: while Playwright is open, nothing else in the process can run an event loop.
+    """
+    unseen = f"NOT LOOKED AT IN A BROWSER ({request.path.name})"
+    api = pytest.importorskip("playwright.sync_api", reason=f"{unseen}: no playwright.")
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        pytest.skip(f"{unseen}: none of {', '.join(NAMES)} is installed.")
+    with api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield chromium
+        chromium.close()

@@ -1,0 +1,113 @@
+"""Every exercise of every chapter is proved: right answers, known mistakes, automatic mutants.
+
+`autograder verify` proves the same, and prints it as a table. What belongs to one chapter alone is
+in that chapter's file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from autograder.chapters import SLUGS, chapter, chapters
+from autograder.classroom import cells
+from autograder.classroom.release import read_source, release_text, source_path
+from autograder.classroom.sample import as_answer
+from autograder.classroom.verify import notebook_faults, prove
+from autograder.judge import judge
+
+ROOT = Path(__file__).parents[1]
+SEEDS = range(100, 103)  # not those that `prove` tries
+EXERCISES = [pytest.param(c.slug, e, id=e.name) for c in chapters() for e in c.exercises]
+MISTAKES = [
+    pytest.param(c.slug, e, m, id=f"{e.name}-{m.name}")
+    for c in chapters()
+    for e in c.exercises
+    for m in e.mistakes
+]
+
+# Besides NumPy, what the chapter's notebook gives its students.
+GIVEN = {
+    "batchnorm_backward": {"FUNCTIONS"},
+    "inference": {"Layer"},
+    "networks": {
+        *("copy", "Linear", "ReLU", "BatchNorm", "cross_entropy", "train", "accuracy", "Network"),
+        *(f"Network{k}" for k in range(1, 6)),
+    },
+}
+# A hint is one or more sentences; in some chapters the last may ask, or stand in parentheses.
+ENDS = {
+    "batchnorm_forward": (".", "?", ".)"),
+    "inference": (".", ".)"),
+    "networks": (".", "?"),
+    "evidence": (".", "?"),
+    "relatives": (".", ".)"),
+}
+
+
+@pytest.mark.parametrize(("slug", "exercise"), EXERCISES)
+def test_an_exercise_is_proved(slug, exercise):
+    proof = prove(exercise)
+    assert proof.ok, (proof.faults, [str(m) for m in proof.survivors])
+    print(f"{slug}, {exercise.name}: {proof.killed} of {proof.mutants} mutants caught")
+
+
+@pytest.mark.parametrize(("slug", "exercise"), EXERCISES)
+def test_right_answers_pass_without_a_warning(slug, exercise):
+    for right in (exercise.reference, *exercise.alternatives):
+        for seed in SEEDS:
+            report = judge(exercise, right, seed=seed)
+            assert report.passed, report
+            assert report.warned == ()
+
+
+@pytest.mark.parametrize(("slug", "exercise", "known"), MISTAKES)
+def test_a_mistake_is_caught_and_named_and_earns_what_it_deserves(slug, exercise, known):
+    for seed in SEEDS:
+        report = judge(exercise, known.implementation, seed=seed)
+        assert not report.passed
+        assert [d.mistake for d in report.diagnoses] == [known.name]
+        assert 0 <= report.earned == known.earns < exercise.points
+
+
+@pytest.mark.parametrize(("slug", "exercise", "known"), MISTAKES)
+def test_a_student_already_sees_a_mistake_or_is_told_that_more_is_looked_at(slug, exercise, known):
+    report = judge(exercise, known.implementation, hidden=False)
+    assert not report.passed or report.unseen
+
+
+@pytest.mark.parametrize(("slug", "exercise", "known"), MISTAKES)
+def test_a_mistake_says_what_it_does_and_what_to_do(slug, exercise, known):
+    assert known.summary.endswith(".")
+    assert known.hint.endswith(ENDS.get(slug, "."))
+    assert known.hint.count("`") % 2 == known.summary.count("`") % 2 == 0
+    assert "return " + known.name not in known.hint
+    assert [m.summary for m in exercise.mistakes].count(known.summary) == 1
+
+
+@pytest.mark.parametrize(("slug", "exercise"), EXERCISES)
+def test_an_empty_answer_earns_nothing(slug, exercise):
+    def empty(*args, **kwargs):
+        raise NotImplementedError
+
+    assert judge(exercise, empty).earned == 0
+    assert judge(exercise, lambda *a, **k: None).earned == 0
+
+
+@pytest.mark.parametrize(("slug", "exercise"), EXERCISES)
+def test_code_in_the_catalogue_stands_alone(slug, exercise):
+    """Students could have written it: it needs nothing that their notebook does not have."""
+    mistakes = [m.implementation for m in exercise.mistakes]
+    for implementation in (exercise.reference, *exercise.alternatives, *mistakes):
+        needed = cells.free_names(as_answer(implementation, exercise.name))
+        assert needed <= {"np"} | GIVEN.get(slug, set()), implementation.__name__
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_a_notebook_is_proved(slug):
+    """The solution earns everything, the release nothing, and the points agree."""
+    source = read_source(source_path(ROOT, slug))
+    release = nbformat.reads(release_text(ROOT, slug), as_version=4)
+    assert notebook_faults(chapter(slug), source, release) == []
