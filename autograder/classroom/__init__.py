@@ -1,10 +1,13 @@
 """Where a class lives: releases, submissions, grading, and nbgrader's gradebook."""
 
-import os
+import importlib
 import sys
-from pathlib import Path
 
-# nbgrader runs `alembic` by name; it is beside the interpreter, which need not be on the PATH.
-_BESIDE = str(Path(sys.executable).parent)
-if _BESIDE not in os.environ.get("PATH", "").split(os.pathsep):
-    os.environ["PATH"] = os.pathsep.join([_BESIDE, os.environ.get("PATH", "")])
+# What nbformat checks notebooks with builds 38 grammars when it is imported, which takes longer
+# than to grade a class; they are for international web addresses, of which notebooks have none.
+if "jsonschema" not in sys.modules and "rfc3987_syntax" not in sys.modules:
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+    try:
+        importlib.import_module("jsonschema")
+    finally:
+        del sys.modules["rfc3987_syntax"]

@@ -59,9 +59,13 @@ def as_csv(graded: Sequence[Graded]) -> str:
 
 
 def as_json(graded: Sequence[Graded]) -> str:
-    """Everything that was decided, sorted, so that the same class gives the same bytes."""
-    data = {"autograder": __version__, "submissions": [g.to_dict() for g in graded]}
-    return json.dumps(data, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    """Everything that was decided, sorted, so that the same class gives the same bytes.
+
+    A submission has a line of its own.
+    """
+    lines = [json.dumps(g.to_dict(), ensure_ascii=False, sort_keys=True) for g in graded]
+    head = f'{{"autograder": {json.dumps(__version__)}, "submissions": ['
+    return head + "\n" + ",\n".join(lines) + "\n]}\n"
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ from autograder.classroom.release import (
     course_directory,
     generate,
     unwritable,
+    without_programs,
 )
 from autograder.classroom.submissions import Assignment
 from autograder.verdict import Verdict
@@ -61,7 +62,7 @@ def record(course: Path, assignment: Assignment, graded: Sequence[Graded]) -> li
     notes: list[str] = []
     _register(course, assignment, directory)
     try:
-        with _quiet(), Gradebook(directory.db_url, directory.course_id) as book:
+        with _opened(directory) as book:
             # nbgrader's methods commit one by one; held back, they make one transaction.
             commit, book.db.commit = book.db.commit, book.db.flush
             try:
@@ -83,12 +84,15 @@ def record(course: Path, assignment: Assignment, graded: Sequence[Graded]) -> li
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep nbgrader from logging the traceback of what we say in a sentence."""
+def _opened(directory: Any) -> Iterator[Any]:
+    """nbgrader's gradebook, which keeps to itself the tracebacks of what we say in a sentence."""
     logger = logging.getLogger("tornado.application")
     before, logger.disabled = logger.disabled, True
     try:
-        yield
+        with without_programs():
+            book = Gradebook(directory.db_url, directory.course_id)
+        with book:
+            yield book
     finally:
         logger.disabled = before
 
@@ -106,7 +110,7 @@ def _register(course: Path, assignment: Assignment, directory: Any) -> None:
     """
     name = assignment.name
     try:
-        with _quiet(), Gradebook(directory.db_url, directory.course_id) as book:
+        with _opened(directory) as book:
             if _registered(book, name) == _expected(assignment):
                 return
             with tempfile.TemporaryDirectory() as scratch:
