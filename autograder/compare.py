@@ -45,6 +45,24 @@ def difference(expected: Any, got: Any, tolerance: Tolerance) -> Difference | No
         return _difference(expected, got, tolerance)
 
 
+def identical(one: Any, other: Any) -> bool:
+    """Are two values the same plain data, to the last bit, in the same types?"""
+    kind = type(one)
+    if kind is not type(other):
+        return False
+    if kind is np.ndarray or isinstance(one, np.generic):
+        form = one.shape, one.dtype
+        return form == (other.shape, other.dtype) and one.tobytes() == other.tobytes()
+    if kind is list or kind is tuple:
+        return len(one) == len(other) and all(map(identical, one, other))
+    if kind is dict:
+        return identical([*one.items()], [*other.items()])
+    return kind in _SCALARS and repr(one) == repr(other)
+
+
+_SCALARS = (type(None), bool, int, float, complex, str, bytes)
+
+
 def _difference(expected: Any, got: Any, tolerance: Tolerance) -> Difference | None:
     if isinstance(expected, Raised) or isinstance(got, Raised):
         return _raised(expected, got)

@@ -8,7 +8,7 @@ whether that lives in this process or behind a wall. `autograder.judge` compares
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +69,37 @@ def outcome(call: Callable[[], Any]) -> Any:
         return Raised(failure.kinds, failure.message)
     except Exception as error:
         return Raised(class_names(error), str(error))
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What a probe did to an implementation, or to an object that came of it.
+
+    Attributes:
+        target: the number, within the probe, of the operation whose result it was done to; -1 for
+            the implementation itself.
+        attribute: the name of the attribute that was read; None for a call.
+        args: the call's arguments.
+        kwargs: the call's keyword arguments.
+    """
+
+    target: int
+    attribute: str | None = None
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Script:
+    """What a probe is sure to do, whatever the answers are.
+
+    Attributes:
+        operations: in order; those at the beginning of the probe.
+        whole: whether that is all it does.
+    """
+
+    operations: Sequence[Operation]
+    whole: bool
 
 
 @dataclass(frozen=True)

@@ -4,28 +4,41 @@ Each probe runs twice on the same random inputs, once against the reference and 
 answer. What the two runs saw is compared. When something differs, the known mistakes run too: the
 one that would have shown the same is the diagnosis.
 
-The judge does not know whether it holds a local function or a handle on a remote one.
+The judge does not know whether it holds a local function or a handle on a remote one. To spare the
+latter many short journeys, it says ahead what the probes will ask, as far as the run against the
+reference shows it: an implementation whose class has ``__foresee__`` is given the `Script` of every
+probe, and returns what to call with a probe's number when that probe begins.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
+import itertools
 import re
 import sysconfig
 import traceback
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from autograder.compare import describe, difference
-from autograder.exercise import Exercise, Implementation, Mistake, Observations, Probe
+from autograder.compare import describe, difference, identical
+from autograder.exercise import (
+    Exercise,
+    Implementation,
+    Mistake,
+    Observations,
+    Operation,
+    Probe,
+    Script,
+)
 from autograder.report import Diagnosis, Finding, Report
-from autograder.verdict import Failure, Verdict, class_names
+from autograder.verdict import Failure, Unforeseen, Verdict, class_names
 
 Seed = int | Sequence[int]
 
@@ -54,17 +67,26 @@ def judge(
     probes = [p for p in exercise.probes if hidden or not p.hidden]
     if not callable(implementation):
         return _missing(exercise, probes, implementation)
+    with _captured():  # what our own code says is not for the student
+        expected = [_run(p, exercise.reference, exercise.name, seed) for p in probes]
+        begin = _foresee(exercise, probes, expected, implementation)
     runs: dict[str, Run] = {}
     ended: Failure | None = None
-    for probe in probes:
+    for number, probe in enumerate(probes):
         # When the worker was ended, the probes after it would only wait for the same end again.
-        runs[probe.name] = run = (
-            Run(failure=ended) if ended else _watched(probe, implementation, exercise.name, seed)
-        )
+        if ended is None:
+            begin(number)
+            run = _watched(probe, implementation, exercise.name, seed)
+        else:
+            run = Run(failure=ended)
+        runs[probe.name] = run
         if run.failure is not None and not run.failure.kinds:
             ended = run.failure
-    with _captured():  # what our own code says is not for the student
-        findings = [_finding(exercise, p, runs[p.name], seed) for p in probes]
+    begin(len(probes))
+    with _captured():
+        findings = [
+            _finding(exercise, p, runs[p.name], e) for p, e in zip(probes, expected, strict=True)
+        ]
         failed = {f.probe for f in findings if f.verdict in (Verdict.WRONG, Verdict.ERROR)}
         passed = {f.probe for f in findings if f.verdict is Verdict.PASS}
         causes = _diagnose(exercise, probes, runs, failed, passed, seed)
@@ -88,6 +110,7 @@ class Run:
     seen: Observations | None = None
     failure: Failure | None = None
     calls: list[Call] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
     printed: str = ""
     warned: tuple[str, ...] = ()
 
@@ -118,15 +141,17 @@ class Witness:
     passes as it is.
     """
 
-    def __init__(self, target: Any, text: str, calls: list[Call]) -> None:
+    def __init__(self, target: Any, text: str, run: Run, number: int = -1) -> None:
         self._target = target
         self._text = text
-        self._calls = calls
+        self._run = run
+        self._number = number  # of the operation that it came of
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the implementation, and remember the call."""
         call = Call(self._text, args, kwargs)
-        self._calls.append(call)
+        self._run.calls.append(call)
+        self._run.operations.append(Operation(self._number, None, args, kwargs))
         call.result = self._target(*args, **kwargs)
         call.returned = True
         text = f"{self._text}(…)" if args or kwargs else self._text
@@ -137,12 +162,15 @@ class Witness:
         try:
             value = getattr(self._target, name)
         except BaseException:
-            self._calls.append(Call(text, found=False))
+            self._run.calls.append(Call(text, found=False))
             raise
+        self._run.operations.append(Operation(self._number, name))
         return self._wrapped(value, text)
 
     def _wrapped(self, value: Any, text: str) -> Any:
-        return value if _is_plain(value) else Witness(value, text, self._calls)
+        if _is_plain(value):
+            return value
+        return type(self)(value, text, self._run, len(self._run.operations) - 1)
 
 
 _PLAIN = (
@@ -167,24 +195,32 @@ def _argument(value: Any) -> str:
 def _watched(probe: Probe, implementation: Implementation, name: str, seed: Seed) -> Run:
     """Run one probe on an answer; what it prints and what NumPy warns of is kept, too."""
     with _captured() as (out, caught):
-        run = _run(probe, implementation, name, seed)
+        try:
+            run = _run(probe, implementation, name, seed)
+        except Unforeseen:  # from the start, with nothing ahead
+            run = _run(probe, implementation, name, seed)
     run.printed = out.getvalue()[:10_000]
     run.warned = tuple(dict.fromkeys(_short(f"{w.category.__name__}: {w.message}") for w in caught))
     return run
 
 
-def _run(probe: Probe, implementation: Implementation, name: str, seed: Seed) -> Run:
+def _run(
+    probe: Probe,
+    implementation: Implementation,
+    name: str,
+    seed: Seed,
+    witness: type[Witness] = Witness,
+) -> Run:
     """Run one probe; whatever the implementation does ends up in the `Run`."""
     run = Run()
-    witness = Witness(implementation, name, run.calls)
     key = zlib.crc32(probe.name.encode())
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(key,)))
     try:
-        seen = probe.observe(witness, rng)
+        seen = probe.observe(witness(implementation, name, run), rng)
         run.seen = {k: v._target if isinstance(v, Witness) else v for k, v in seen.items()}
     except Failure as failure:
         run.failure = failure
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Unforeseen):
         raise
     except BaseException as error:  # SystemExit too: an answer must not end the judge
         verdict = Verdict.MEMORY if isinstance(error, MemoryError) else Verdict.ERROR
@@ -251,11 +287,75 @@ def _short(text: str, length: int = 300) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+# --- foreseeing ------------------------------------------------------------------------------
+
+
+def _foresee(
+    exercise: Exercise, probes: Sequence[Probe], expected: Sequence[Run], implementation: Any
+) -> Callable[[int], None]:
+    """Tell an implementation what the probes will ask, if it wants to know.
+
+    Returns what to call when a probe begins, with its number.
+    """
+    foresee = getattr(type(implementation), "__foresee__", None)
+    if foresee is None:
+        return lambda _: None
+    scripts = []
+    for probe, run in zip(probes, expected, strict=True):
+        certain = _certain(probe, exercise.reference, exercise.name)
+        operations = run.operations[:certain]
+        scripts.append(Script(operations, len(operations) == len(run.operations)))
+    return cast("Callable[[int], None]", foresee(implementation, scripts))
+
+
+@functools.cache
+def _certain(probe: Probe, reference: Implementation, name: str) -> int | None:
+    """How many of a probe's first operations do not depend on what came of those before.
+
+    None for all. The probe runs twice on the same inputs, and the second time every number that
+    comes back is another one.
+    """
+    one = _run(probe, reference, name, 0).operations
+    other = _run(probe, reference, name, 0, Doubter).operations
+    same = itertools.takewhile(lambda pair: _alike(*pair), zip(one, other, strict=False))
+    count = sum(1 for _ in same)
+    return None if count == len(one) == len(other) else count
+
+
+class Doubter(Witness):
+    """A witness that changes all plain data that comes back."""
+
+    def _wrapped(self, value: Any, text: str) -> Any:
+        return _changed(value) if _is_plain(value) else super()._wrapped(value, text)
+
+
+def _changed(value: Any) -> Any:
+    """Other data of the same form."""
+    if isinstance(value, (bool, np.bool_)):
+        return not value
+    if isinstance(value, (int, np.integer)):
+        return value + 1
+    if isinstance(value, (float, complex, np.inexact)):
+        return value * 1.01 + 0.001
+    if isinstance(value, (list, tuple)):
+        return type(value)([_changed(item) for item in value])
+    if isinstance(value, dict):
+        return {key: _changed(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+        return (~value if value.dtype.kind == "b" else value * 1.01 + 1).astype(value.dtype)
+    return value
+
+
+def _alike(one: Operation, other: Operation) -> bool:
+    if (one.target, one.attribute) != (other.target, other.attribute):
+        return False
+    return identical([one.args, one.kwargs], [other.args, other.kwargs])
+
+
 # --- comparing -------------------------------------------------------------------------------
 
 
-def _finding(exercise: Exercise, probe: Probe, run: Run, seed: Seed) -> Finding:
-    expected = _run(probe, exercise.reference, exercise.name, seed)
+def _finding(exercise: Exercise, probe: Probe, run: Run, expected: Run) -> Finding:
     if expected.seen is None:
         assert expected.failure is not None
         what = f"the reference itself failed ({expected.failure.message})"

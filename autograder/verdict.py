@@ -53,6 +53,13 @@ class Failure(Exception):
         self.traceback = traceback
 
 
+class Unforeseen(BaseException):
+    """A probe asked something else than was foreseen: what was answered ahead is of no use.
+
+    Not an `Exception`, so that no probe takes it for the answer's own.
+    """
+
+
 def class_names(error: BaseException) -> tuple[str, ...]:
     """The names of an exception's classes, the most special first, without ``BaseException``."""
     return tuple(c.__name__ for c in type(error).__mro__ if c not in (BaseException, object))

@@ -90,13 +90,14 @@ def _all_arguments(arguments: ast.arguments) -> list[ast.arg]:
     return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *extra]
 
 
-def defined(code: str) -> list[str]:
+@functools.lru_cache(maxsize=512)
+def defined(code: str) -> tuple[str, ...]:
     """The names that the top level of a cell defines or imports; none when it is not Python."""
     names: list[str] = []
     try:
         body = ast.parse(code).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return names
+        return ()
     for statement in body:
         if isinstance(statement, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
             names.append(statement.name)
@@ -108,4 +109,4 @@ def defined(code: str) -> list[str]:
                 for n in ast.walk(statement)
                 if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
             ]
-    return names
+    return tuple(names)

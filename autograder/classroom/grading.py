@@ -7,12 +7,13 @@ them, the names that students define are handles on the worker, and all others a
 from __future__ import annotations
 
 import copy
+import importlib.util
 import itertools
 import json
 import re
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from autograder.classroom.submissions import (
     worksheet,
 )
 from autograder.report import Report
+from autograder.sandbox.ahead import Lost
 from autograder.sandbox.pool import CellResult, Pool, Worker
 from autograder.verdict import Failure, Verdict
 
@@ -121,10 +123,16 @@ class Session:
 
     A cell that ended its worker is left out when the cells before are run again, so that it costs
     only what depends on it.
+
+    Args:
+        pool: where workers come from.
+        needs: the packages that they should have imported already.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, needs: Sequence[str] = ()) -> None:
         self._pool = pool
+        self._needs = needs
+        self._known: Mapping[str, Any] = {}
         self._worker: Worker | None = None
         self._done: list[tuple[str, str]] = []
         self._broken: dict[str, Failure] = {}
@@ -137,11 +145,17 @@ class Session:
         if self._worker is not None:
             self._worker.close()
 
-    def run(self, source: str, name: str, defines: Sequence[str] = ()) -> CellResult:
-        """Run a cell of the student's, which should define some names."""
+    def run(
+        self, source: str, name: str, defines: Sequence[str] = (), asked: Sequence[str] = ()
+    ) -> CellResult:
+        """Run a cell of the student's, which should define some names.
+
+        Some may be asked for next, before another cell runs.
+        """
         start = time.monotonic()
+        self._known = {}
         try:
-            result = self._alive().execute(source, name=name)
+            result = self._alive().execute(source, name=name, names=asked)
         except Failure as failure:
             self._broken.update(_undefined(defines, failure))
             raise
@@ -151,14 +165,21 @@ class Session:
             self._broken.update(_undefined(defines, result.failure))
         if self._worker is not None and self._worker.alive:
             self._done.append((source, name))
+            self._known = result.values
         return result
 
-    def values(self, names: Sequence[str]) -> dict[str, Any]:
-        """What the names stand for: handles, plain data, or the Failure that left none."""
+    def values(self, names: Sequence[str], *, foresee: bool = False) -> dict[str, Any]:
+        """What the names stand for: handles, plain data, or the Failure that left none.
+
+        Whether handles foresee what they will be asked, is up to who is ready for `Lost`.
+        """
         found: dict[str, Any] = {}
+        known, self._known = self._known, {}
         for name in names:
             try:
-                found[name] = self._alive().value(name)
+                worker = self._alive()
+                worker.foresees = foresee
+                found[name] = known[name] if name in known else worker.value(name)
             except Failure as failure:
                 if failure.verdict is Verdict.INTERNAL:
                     raise
@@ -176,7 +197,7 @@ class Session:
             if time.monotonic() >= until:
                 why = "the time for the whole notebook was used up before"
                 raise Failure(Verdict.TIMEOUT, why)
-            self._worker = self._pool.worker()
+            self._worker = self._pool.worker(self._needs)
             for source, name in self._done:
                 self._worker.execute(source, name=name)
                 if not self._worker.alive:  # it went well once, and not again: leave it out
@@ -206,11 +227,12 @@ def grade(assignment: Assignment, submission: Submission, pool: Pool, secret: by
     grades: dict[str, CellGrade] = {}
     shown: list[NotebookNode] = []
     early: list[tuple[NotebookNode, NotebookNode]] = []
-    with Session(pool) as session:
+    with Session(pool, large_packages(sheet.entries)) as session:
         for index, entry in enumerate(sheet.entries):
             cell = _shown(assignment, entry, index)
             if entry.role in (Role.STUDENT, Role.LOCKED):
-                cell.outputs = [_safe(o) for o in _run(session, entry, cell.id).outputs]
+                asked = _asked(assignment, sheet.entries[index + 1 :])
+                cell.outputs = [_safe(o) for o in _run(session, entry, cell.id, asked).outputs]
             elif entry.role is Role.TEST:
                 assert entry.origin is not None
                 result, cell.outputs = _test(assignment, submission, entry.origin, session, secret)
@@ -263,10 +285,31 @@ def _unread(assignment: Assignment, submission: Submission, pool: Pool) -> Grade
     )
 
 
-def _run(session: Session, entry: Entry, name: str) -> CellResult:
+# Packages that take long to import, and the words by which code shows that it uses them.
+_LARGE = {"matplotlib": ("matplotlib", "pylab"), "torch": ("torch",)}
+
+
+def large_packages(entries: Sequence[Entry]) -> list[str]:
+    """The packages that a notebook's worker should have imported already, as its code uses them."""
+    code = "\n".join(e.source for e in entries if e.role in (Role.STUDENT, Role.LOCKED))
+    used = [name for name, words in _LARGE.items() if any(word in code for word in words)]
+    return [name for name in used if importlib.util.find_spec(name) is not None]
+
+
+def _asked(assignment: Assignment, following: Sequence[Entry]) -> list[str]:
+    """The names that a graded cell will ask for, if one is the next to run."""
+    for entry in following:
+        if entry.role in (Role.STUDENT, Role.LOCKED):
+            break
+        if entry.role is Role.TEST and entry.origin is not None:
+            return assignment.asked(entry.origin)
+    return []
+
+
+def _run(session: Session, entry: Entry, name: str, asked: Sequence[str]) -> CellResult:
     try:
         defines = cells.defined(entry.origin.source) if entry.origin is not None else ()
-        return session.run(entry.source, name, defines)
+        return session.run(entry.source, name, defines, asked)
     except Failure as failure:
         if failure.verdict is Verdict.INTERNAL:
             raise
@@ -291,10 +334,11 @@ def _test(
     start = time.monotonic()
     token = graded_seed.set(seed(secret, assignment.name, submission.student, name))
     try:
-        used = cells.free_names(origin.source)
-        value = cells.evaluate(
-            origin.source, session.values([n for n in assignment.names if n in used])
-        )
+        names = assignment.asked(origin)
+        try:
+            value = cells.evaluate(origin.source, session.values(names, foresee=True))
+        except Lost:
+            value = cells.evaluate(origin.source, session.values(names))
     except Failure as failure:
         return _failed(name, points, failure.verdict, failure.message)
     except AssertionError as error:

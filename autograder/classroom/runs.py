@@ -17,7 +17,7 @@ from autograder.chapters import SLUGS, chapter
 from autograder.classroom import cells, export, overview
 from autograder.classroom.cluster import grade_on_cluster
 from autograder.classroom.gradebook import notebook_path, record, write_notebook
-from autograder.classroom.grading import Graded, Session
+from autograder.classroom.grading import Graded, Session, large_packages
 from autograder.classroom.judges import grade_class
 from autograder.classroom.ledger import Ledger, circumstances
 from autograder.classroom.release import CourseError, course_config, course_directory
@@ -136,7 +136,7 @@ def _decided(ledger: Ledger, directory: Any, submissions: Sequence[Submission]) 
 
 def _look_at_walls(options: Options) -> None:
     """Refuse to grade a class where student code could reach out, unless it was asked for."""
-    with Pool(preload=("numpy",)) as pool:
+    with Pool() as pool:
         missing = pool.walls.missing
     if missing and not options.no_walls:
         raise _without_walls(missing)
@@ -183,7 +183,7 @@ def check_notebook(console: Console, course: Path, path: Path) -> bool:
     sheet = worksheet(assignment, submission)
     exercises = {e.name: e for e in chapter(assignment.name).exercises}
     well = True
-    with Pool() as pool, Session(pool) as session:
+    with Pool(preload=large_packages(sheet.entries)) as pool, Session(pool) as session:
         for index, entry in enumerate(sheet.entries):
             if entry.role in (Role.STUDENT, Role.LOCKED):
                 try:

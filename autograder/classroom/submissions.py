@@ -71,6 +71,11 @@ class Assignment:
         """The cells that carry points: tests, and answers that a person grades."""
         return [c for c in self.source.cells if cells.is_test(c) or cells.is_written(c)]
 
+    def asked(self, test: NotebookNode) -> list[str]:
+        """The students' names that a graded cell uses."""
+        used = cells.free_names(test.source)
+        return [name for name in self.names if name in used]
+
 
 @dataclass(frozen=True)
 class Submission:

@@ -137,8 +137,6 @@ class Notebook:
         for name in ("IPython.display", "IPython.core.display_functions"):
             if name in sys.modules:
                 sys.modules[name].display = self.display  # type: ignore[attr-defined]
-        if "matplotlib.pyplot" in sys.modules:
-            sys.modules["matplotlib.pyplot"].show = self.show_figures  # type: ignore[attr-defined]
 
     def run(self, source: str, name: str) -> None:
         """Run a cell; its last expression is displayed, its open figures are shown.
@@ -146,16 +144,22 @@ class Notebook:
         Raises whatever the cell raises.
         """
         self._count += 1
-        code = self._transform(source)
+        if "matplotlib.pyplot" in sys.modules:
+            sys.modules["matplotlib.pyplot"].show = self.show_figures  # type: ignore[attr-defined]
         filename = f"{_CELL}{name or self._count}>"
-        lines = code.splitlines(keepends=True)
-        linecache.cache[filename] = (len(code), None, lines, filename)
-        self.execute(code, filename)
+        try:
+            tree = ast.parse(source, filename)
+        except SyntaxError:  # plain Python, as nearly all of it is, has nothing to be transformed
+            source = self._transform(source)
+            tree = None
+        lines = source.splitlines(keepends=True)
+        linecache.cache[filename] = (len(source), None, lines, filename)
+        self.execute(source, filename, tree)
         self.show_figures()
 
-    def execute(self, code: str, filename: str) -> None:
+    def execute(self, code: str, filename: str, tree: ast.Module | None = None) -> None:
         """Run Python source in the namespace, and display its last expression."""
-        tree = ast.parse(code, filename)
+        tree = tree or ast.parse(code, filename)
         last = None
         if tree.body and isinstance(tree.body[-1], ast.Expr):
             quiet = code.rstrip().endswith(";")

@@ -1,4 +1,4 @@
-"""The judge's side: a warm parent to fork workers from, and what becomes of them.
+"""The judge's side: warm parents to fork workers from, and what becomes of them.
 
     with Pool() as pool, pool.worker() as worker:
         result = worker.execute("def double(x): return 2 * x")
@@ -11,6 +11,7 @@ thread at a time. Workers of one pool run side by side.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
@@ -20,14 +21,15 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
+from ..exercise import Script
 from ..verdict import Failure, Verdict
-from . import measure, replies, wire
+from . import ahead, measure, replies, wire
 from .parent import Parent
 from .remote import Remote, reference
 from .walls import WallsReport
@@ -36,6 +38,7 @@ from .walls import WallsReport
 # this much later.
 _GRACE = 0.5
 _HELLO_SECONDS = 30.0
+_UNSENDABLE = "an argument cannot be sent: {}"
 
 
 @dataclass(frozen=True)
@@ -62,19 +65,23 @@ class Limits:
 
 @dataclass(frozen=True)
 class CellResult:
-    """What became of one cell: PASS, or the verdict of its failure, and its nbformat outputs."""
+    """What became of one cell: PASS, or the verdict of its failure, and its nbformat outputs.
+
+    Values are handles on the functions and classes among the names that were asked for.
+    """
 
     verdict: Verdict
     outputs: list[dict[str, Any]]
     failure: Failure | None
     seconds: float
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Pool:
-    """A warm parent, and the workers forked from it.
+    """Warm parents, and the workers forked from them.
 
     Args:
-        preload: what the parent imports, so that a worker need not; "torch" if it is used.
+        preload: what every parent imports, so that a worker need not, besides NumPy.
         limits: what one worker may use up.
         walls: whether to raise walls around the workers. Without them nothing but goodwill keeps
             student code from the machine; deadlines and bounded outputs remain.
@@ -88,7 +95,7 @@ class Pool:
     def __init__(
         self,
         *,
-        preload: Sequence[str] = ("numpy", "matplotlib"),
+        preload: Sequence[str] = (),
         limits: Limits = Limits(),
         walls: bool = True,
         require_walls: bool = False,
@@ -103,7 +110,7 @@ class Pool:
         self._closed = False
         self._workers: weakref.WeakSet[Worker] = weakref.WeakSet()
         self._layers: list[str] | None = None
-        self._parent = self._start()
+        self._parents = {self._preload: self._start(self._preload)}
         try:
             self.walls = self._measure()
             if require_walls and self.walls.missing:
@@ -128,18 +135,23 @@ class Pool:
         self.close()
 
     def close(self) -> None:
-        """End the parent and every worker, and wipe their folders."""
+        """End the parents and every worker, and wipe their folders."""
         self._closed = True
-        self._parent.stop()
+        for parent in tuple(self._parents.values()):
+            parent.stop()
         for worker in tuple(self._workers):
             worker.close()
 
-    def worker(self) -> Worker:
-        """Fork a fresh worker. Raises Failure(INTERNAL) if that cannot be done."""
+    def worker(self, needs: Iterable[str] = ()) -> Worker:
+        """Fork a fresh worker, of a parent that has imported what it needs.
+
+        Raises Failure(INTERNAL) if that cannot be done.
+        """
+        preload = (*self._preload, *sorted(set(needs) - set(self._preload)))
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                pid, parent = self._fork(theirs)
+                pid, parent = self._fork(theirs, preload)
             except BaseException:
                 ours.close()
                 raise
@@ -160,24 +172,30 @@ class Pool:
             except Failure:  # the parent is gone, and its workers with it
                 return {"status": signal.SIGKILL.value, "cpu": 0.0, "full": False, "gone": True}
 
-    def _start(self) -> Parent:
+    def _start(self, preload: tuple[str, ...]) -> Parent:
         limits = asdict(self.limits)
-        return Parent(self._preload, limits, walls=self._walled, namespaces=self._namespaces)
+        return Parent(preload, limits, walls=self._walled, namespaces=self._namespaces)
 
-    def _fork(self, sock: socket.socket) -> tuple[int, Parent]:
+    def _fork(self, sock: socket.socket, preload: tuple[str, ...]) -> tuple[int, Parent]:
         with self._lock:
             if self._closed or self._owner != os.getpid():
                 message = "this pool is closed, or belongs to another process"
                 raise Failure(Verdict.INTERNAL, message)
+            if preload not in self._parents:
+                try:
+                    self._parents[preload] = self._start(preload)
+                except Failure:  # what a package cannot do here, a student is told by importing it
+                    self._parents[preload] = self._parents[self._preload]
+            parent = self._parents[preload]
             try:
-                reply = self._parent.order({"op": "fork"}, sock.fileno())
+                reply = parent.order({"op": "fork"}, sock.fileno())
             except Failure:  # the parent died: a new one, once
-                self._parent.stop()
-                self._parent = self._start()
-                reply = self._parent.order({"op": "fork"}, sock.fileno())
+                parent.stop()
+                parent = self._parents[preload] = self._start(preload)
+                reply = parent.order({"op": "fork"}, sock.fileno())
         if "pid" not in reply:
             raise Failure(Verdict.INTERNAL, f"no worker could be started: {reply.get('error')}")
-        return int(reply["pid"]), self._parent
+        return int(reply["pid"]), parent
 
     def _measure(self) -> WallsReport:
         if not self._walled:
@@ -206,7 +224,7 @@ class Pool:
                 held = failure.verdict is Verdict.OUTPUT
             if not held:
                 found["disk"] = "filled the disk"
-            return measure.report(found, worker.layers, self._parent.notes)
+            return measure.report(found, worker.layers, self._parents[self._preload].notes)
 
 
 class Worker:
@@ -214,6 +232,8 @@ class Worker:
 
     Attributes:
         layers: the names of the layers of walls that it raised.
+        foresees: whether it does ahead what it is told that it will be asked. Who sets it has to
+            be ready for `ahead.Lost`.
     """
 
     def __init__(self, pool: Pool, sock: socket.socket, pid: int, parent: Parent) -> None:
@@ -225,6 +245,8 @@ class Worker:
         self._left_output = pool.limits.output_bytes
         self._outputs: list[dict[str, Any]] = []
         self._ended: str | None = None
+        self._ahead: ahead.Ahead | None = None
+        self.foresees = False
         try:
             header, _ = wire.receive(sock, time.monotonic() + _HELLO_SECONDS)
         except (wire.WireError, wire.Closed, wire.Deadline):
@@ -255,13 +277,21 @@ class Worker:
         if self._ended is None:
             self._end("it was closed")
 
-    def execute(self, source: str, *, name: str = "") -> CellResult:
-        """Run one cell. A failure is returned, and never raised; see whether it is `alive` then."""
+    def execute(self, source: str, *, name: str = "", names: Sequence[str] = ()) -> CellResult:
+        """Run one cell. A failure is returned, and never raised; see whether it is `alive` then.
+
+        Args:
+            source: the cell.
+            name: what tracebacks call it.
+            names: what the result should have handles on.
+        """
         self.take_output()
         start = time.monotonic()
         failure = None
+        values: Any = None
         try:
-            self._request("cell", (source, name), self._pool.limits.cell_seconds)
+            arguments = (source, name, list(names))
+            values = self._request("cell", arguments, self._pool.limits.cell_seconds)
         except Failure as error:
             failure = error
         verdict = failure.verdict if failure else Verdict.PASS
@@ -277,7 +307,9 @@ class Worker:
                     "traceback": trace,
                 }
             )
-        return CellResult(verdict, outputs, failure, time.monotonic() - start)
+        known = values if type(values) is dict else {}
+        handles = {n: known[n] for n in names if type(known.get(n)) is Remote}
+        return CellResult(verdict, outputs, failure, time.monotonic() - start, handles)
 
     def handle(self, name: str) -> Remote:
         """Return a handle on what a top-level name stands for; Failure(MISSING) if nothing."""
@@ -297,7 +329,43 @@ class Worker:
 
     def request(self, operation: str, *arguments: Any) -> Any:
         """Have the worker do something with its objects, within `call_seconds`. For `Remote`."""
+        if self._ahead is not None and self._ahead.knows:
+            target, *rest = arguments
+            question = self._ahead.take(operation, target._remote_number, tuple(rest))
+            assert question.answer is not None
+            sent = ahead.arrays(tuple(rest)) if question.answer.get("changed") else []
+            seconds = self._pool.limits.call_seconds
+            return self._value(question.answer, question.data, sent, seconds)
         return self._request(operation, arguments, self._pool.limits.call_seconds)
+
+    def foresee(self, root: Remote, scripts: Sequence[Script]) -> Callable[[int], None]:
+        """Have the worker do ahead what will be asked of an object. For `Remote`.
+
+        Returns what to call with the number of each script when it begins, and with one more at the
+        end. That raises `ahead.Lost` if the worker was ended by it.
+        """
+        if not self.foresees:
+            return lambda _: None
+        self._ahead = ahead.Ahead(root._remote_number, scripts)
+        return self._begin
+
+    def _begin(self, number: int) -> None:
+        assert self._ahead is not None
+        scripts = self._ahead.begin(number)
+        if not any(scripts):
+            return
+        questions = [[(q.operation, q.target, q.tree, len(q.body)) for q in s] for s in scripts]
+        header = {"op": "ahead", "root": self._ahead.root, "scripts": questions}
+        header["until"] = ahead.SECONDS
+        parts = [q.body for s in scripts for q in s]
+        seconds = min(self._pool.limits.call_seconds, self._left)
+        try:
+            reply, body = self._exchange(header, parts, seconds, ahead.SECONDS)
+            with self._sense():
+                self._ahead.answered(number, reply.get("answers", ()), body)
+        except Failure:
+            if not self.alive:
+                raise ahead.Lost from None
 
     def _name(self, name: str, keep: bool) -> Any:
         try:
@@ -311,70 +379,85 @@ class Worker:
     def _request(
         self, operation: str, arguments: tuple[Any, ...], seconds: float, keep: bool = False
     ) -> Any:
+        encoder = wire.Encoder(lambda value: reference(value, self))
+        try:
+            tree = encoder.encode(arguments)
+        except wire.Unsendable as error:
+            raise Failure(Verdict.INTERNAL, _UNSENDABLE.format(error)) from None
+        seconds = min(seconds, self._left)
+        header = {"op": operation, "arguments": tree, "keep": keep}
+        reply, body = self._exchange(header, encoder.parts, seconds)
+        return self._value(reply, body, encoder.arrays, seconds)
+
+    def _exchange(
+        self, header: dict[str, Any], parts: list[Any], seconds: float, more: float = 0.0
+    ) -> tuple[dict[str, Any], bytearray]:
+        """Send a frame, and return the one that answers it.
+
+        Each operation may take some seconds, and all together so many more.
+        """
         if self._ended is not None:
             raise Failure(Verdict.CRASH, f"the worker is gone: {self._ended}")
-        seconds = min(seconds, self._left)
         if seconds <= 0:
             self._die(Verdict.TIMEOUT, "the time for the whole notebook is used up")
-        encoder = wire.Encoder(lambda value: reference(value, self))
         identity = secrets.token_hex(8)
         start = time.monotonic()
-        deadline = start + seconds + _GRACE
+        deadline = start + seconds + more + _GRACE
         try:
-            header = {
-                "id": identity,
-                "op": operation,
-                "arguments": encoder.encode(arguments),
-                "seconds": seconds,
-                "keep": keep,
-            }
-            wire.send(self._sock, header, encoder.parts, deadline)
-            reply, body = wire.receive(self._sock, deadline)
-            if reply.get("id") != identity:
-                raise wire.WireError("not the answer to this question")
-            return self._answer(reply, wire.Decoder(body, self._remote), encoder.arrays, seconds)
+            wire.send(self._sock, {"id": identity, **header, "seconds": seconds}, parts, deadline)
+            with self._sense():
+                reply, body = wire.receive(self._sock, deadline)
+                if reply.get("id") != identity:
+                    raise wire.WireError("not the answer to this question")
+                outputs, size = replies.outputs(reply.get("outputs"))
         except wire.Unsendable as error:
-            raise Failure(Verdict.INTERNAL, f"an argument cannot be sent: {error}") from None
+            raise Failure(Verdict.INTERNAL, _UNSENDABLE.format(error)) from None
         except wire.Deadline:
             self._die(Verdict.TIMEOUT, _took(seconds))
         except wire.Closed:
             verdict, self._ended = _cause(self._end("it ended"), self._pool.limits)
             raise Failure(verdict, self._ended) from None
-        except wire.WireError as error:
-            self._die(Verdict.CRASH, f"the worker's answer made no sense ({error})")
-        except (Failure, TypeError):
+        except Failure:
             raise
         except BaseException:  # an interrupt: the answer that is due would confuse the next one
             self.close()
             raise
         finally:
             self._left -= time.monotonic() - start
-
-    def _remote(self, number: int, label: str) -> Remote:
-        return Remote(self, number, label)
-
-    def _answer(
-        self,
-        reply: dict[str, Any],
-        decoder: wire.Decoder,
-        sent: list[wire.Array],
-        seconds: float,
-    ) -> Any:
-        outputs, size = replies.outputs(reply.get("outputs"))
         self._outputs += outputs
         self._left_output -= size
         if reply.get("flood") or self._left_output < 0:
             self._die(Verdict.OUTPUT, "it printed or displayed more than a notebook may")
-        if "error" not in reply:
-            value = decoder.decode(reply.get("value"))
-            replies.write_back(reply.get("changed"), decoder, sent)
-            return value
-        kinds, message, trace = replies.error(reply["error"])
+        return reply, body
+
+    def _value(
+        self,
+        reply: dict[str, Any],
+        body: bytearray,
+        sent: list[wire.Array],
+        seconds: float,
+    ) -> Any:
+        """Return what a reply says, or raise it."""
+        with self._sense():
+            if "error" not in reply:
+                decoder = wire.Decoder(body, lambda number, label: Remote(self, number, label))
+                value = decoder.decode(reply.get("value"))
+                replies.write_back(reply.get("changed"), decoder, sent)
+                return value
+            kinds, message, trace = replies.error(reply["error"])
         if reply.get("overtime"):
             self._die(Verdict.TIMEOUT, _took(seconds), traceback=trace)
         memory = "MemoryError" in kinds or "can't allocate memory" in message
         verdict = Verdict.MEMORY if memory else Verdict.ERROR
         raise Failure(verdict, message, kinds=kinds, traceback=trace)
+
+    @contextlib.contextmanager
+    def _sense(self) -> Iterator[None]:
+        """Who talks nonsense is ended."""
+        try:
+            yield
+        except wire.WireError as error:
+            self._die(Verdict.CRASH, f"the worker's answer made no sense ({error})")
 
     def _die(self, verdict: Verdict, message: str, traceback: str = "") -> NoReturn:
         self._end(message)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
+
+from ..exercise import Script
 
 
 class Requests(Protocol):
@@ -10,6 +13,9 @@ class Requests(Protocol):
 
     def request(self, operation: str, *arguments: Any) -> Any:
         """Have the worker do something with its objects, and return what comes of it."""
+
+    def foresee(self, root: Remote, scripts: Sequence[Script]) -> Callable[[int], None]:
+        """Have the worker do ahead what will be asked of an object (see `ahead`)."""
 
 
 class Remote:
@@ -44,6 +50,10 @@ class Remote:
 
     def __getitem__(self, key: Any) -> Any:
         return self._remote_worker.request("item", self, key)
+
+    def __foresee__(self, scripts: Sequence[Script]) -> Callable[[int], None]:
+        """Say ahead what will be asked; see `autograder.judge`."""
+        return self._remote_worker.foresee(self, scripts)
 
     __iter__ = None  # indexing would make it look iterable
 

@@ -23,9 +23,11 @@ import signal
 import site
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -231,7 +233,7 @@ class _Server:
         self._outputs = notebook.Outputs(output_bytes, self._flood)
         self._notebook = notebook.Notebook(self._outputs)
         self._operations: dict[str, Callable[..., Any]] = {
-            "cell": self._notebook.run,
+            "cell": self._cell,
             "name": self._name,
             "call": lambda target, args, kwargs: target(*args, **kwargs),
             "get": getattr,
@@ -252,18 +254,61 @@ class _Server:
             self._answer(header, body)
 
     def _answer(self, header: dict[str, Any], body: bytearray) -> None:
+        if header["op"] == "ahead":
+            answers, parts = self._ahead(header, body)
+            self.reply({"id": self._request, "answers": answers}, parts)
+        else:
+            answer, parts = self._perform(header, header["op"], header["arguments"], body)
+            self.reply({"id": self._request, **answer}, parts)
+
+    def _ahead(
+        self, header: dict[str, Any], body: bytearray
+    ) -> tuple[list[dict[str, Any]], list[Any]]:
+        """Do what will be asked, in order, as long as it is as the judge foresaw it.
+
+        Each answer has its own part of the body, and says how long that is.
+        """
+        answers: list[dict[str, Any]] = []
+        parts: list[Any] = []
+        start, until = 0, time.monotonic() + header["until"]
+        for script in header["scripts"]:
+            made: list[Any] = []
+            for operation, target, tree, size in script:
+                number = header["root"] if target < 0 else made[target]
+                if number is None or time.monotonic() > until:
+                    return answers, parts
+                sent, start = body[start : start + size], start + size
+                answer, new = self._perform(header, operation, tree, sent, self._handles[number])
+                data = b"".join(new)  # a copy: what comes next may change the arrays
+                answers.append({**answer, "size": len(data)})
+                parts.append(data)
+                if "error" in answer or answer["changed"]:
+                    return answers, parts
+                value = answer["value"]
+                made.append(value[1] if type(value) is list and value[0] == "r" else None)
+        return answers, parts
+
+    def _perform(
+        self,
+        header: dict[str, Any],
+        operation: str,
+        tree: wire.Json,
+        body: bytearray,
+        *target: Any,
+    ) -> tuple[dict[str, Any], list[Any]]:
+        """Do one operation, on a target if it has one; return the answer, and what its body is."""
         sent = bytes(body)
         decoder = wire.Decoder(body, lambda number, _: self._handles[number], _tensor)
         encoder = wire.Encoder(self._keep)
-        reply: dict[str, Any] = {"id": self._request}
+        reply: dict[str, Any] = {}
         try:
-            arguments = decoder.decode(header["arguments"])
+            arguments = (*target, *decoder.decode(tree))
             signal.signal(signal.SIGALRM, self._overtime)
             self._busy = True
             signal.setitimer(signal.ITIMER_REAL, header["seconds"])
             try:
-                value = self._operations[header["op"]](*arguments)
-                if header["keep"]:
+                value = self._operations[operation](*arguments)
+                if header.get("keep"):
                     reply["value"] = ["r", *self._keep(value)]
                 else:
                     reply["value"] = encoder.encode(value)
@@ -277,12 +322,12 @@ class _Server:
             ]
         except BaseException as error:
             encoder = wire.Encoder(self._keep)
-            reply = {"id": self._request, "error": notebook.describe(error)}
+            reply = {"error": notebook.describe(error)}
             if isinstance(error, _Overtime):
                 reply["overtime"] = True
             elif isinstance(error, wire.WireError):
                 reply["error"]["kinds"] = ["ValueError", "Exception"]
-        self.reply(reply, encoder.parts)
+        return reply, encoder.parts
 
     def reply(self, header: dict[str, Any], parts: list[Any] | None = None) -> None:
         """Send a frame with the outputs so far; a judge who is gone ends the worker."""
@@ -292,6 +337,12 @@ class _Server:
         except wire.WireError as error:
             small = {"kinds": ["ValueError", "Exception"], "message": str(error), "traceback": ""}
             wire.send(self._sock, {"id": header["id"], "error": small, "outputs": []}, [])
+
+    def _cell(self, source: str, name: str, names: list[str]) -> dict[str, Any]:
+        """Run a cell; return the functions and classes among these names, to save the questions."""
+        self._notebook.run(source, name)
+        found = {n: self._notebook.namespace.get(n) for n in names}
+        return {n: v for n, v in found.items() if isinstance(v, (FunctionType, type))}
 
     def _name(self, name: str) -> Any:
         try:

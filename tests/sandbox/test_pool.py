@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from autograder.sandbox import measure, walls
-from autograder.sandbox.pool import Limits, Pool
+from autograder.sandbox.pool import Limits, Pool, Worker
 from autograder.verdict import Failure, Verdict
 
 REPOSITORY = Path(__file__).parents[2]
@@ -103,12 +103,35 @@ def test_nothing_is_left(
 
 def test_the_parent_dies(pool: Pool) -> None:
     with Pool(preload=()) as own, own.worker() as worker:
-        os.kill(own._parent.pid, signal.SIGKILL)
+        (parent,) = own._parents.values()
+        os.kill(parent.pid, signal.SIGKILL)
         # Our fault, not the student's.
         assert worker.execute("import time; time.sleep(1)").verdict is Verdict.INTERNAL
         assert not worker.alive
         with own.worker() as other:
             assert other.execute("1").verdict is Verdict.PASS
+
+
+LOADED = "import sys; print(*sorted({'matplotlib', 'torch'} & sys.modules.keys()))"
+
+
+def loaded(worker: Worker) -> str:
+    """Which large packages a worker has before it imports any."""
+    (output,) = worker.execute(LOADED).outputs
+    return str(output["text"]).strip()
+
+
+def test_a_worker_has_what_it_needs_and_no_more(pool: Pool) -> None:
+    with pool.worker() as plain, pool.worker(["matplotlib"]) as other, pool.worker() as again:
+        assert [loaded(w) for w in (plain, other, again)] == ["", "matplotlib", ""]
+        assert plain.layers == other.layers
+
+
+def test_a_package_that_cannot_be_imported_is_for_the_student_to_find_out(pool: Pool) -> None:
+    with pool.worker(["no_such_package"]) as worker:
+        failure = worker.execute("import no_such_package").failure
+        assert failure is not None
+        assert failure.kinds[0] == "ModuleNotFoundError"
 
 
 @pytest.mark.parametrize("namespaces", [True, False])
