@@ -24,9 +24,10 @@ from nbgrader.api import (
     Student,
     SubmittedAssignment,
     SubmittedNotebook,
+    new_uuid,
 )
 from nbgrader.utils import parse_utc
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import selectinload
 from traitlets import TraitError
@@ -153,7 +154,6 @@ def _pages(book: Any, name: str, students: Sequence[str]) -> dict[str, Any]:
     graded = [c.id for c in (*notebook.grade_cells, *notebook.task_cells)]
     commented = [c.id for c in (*notebook.solution_cells, *notebook.task_cells)]
     enrolled = set(db.scalars(select(Student.id)))
-    db.add_all(Student(id=student) for student in students if student not in enrolled)
     known = set(
         db.scalars(
             select(SubmittedAssignment.student_id).where(
@@ -161,14 +161,25 @@ def _pages(book: Any, name: str, students: Sequence[str]) -> dict[str, Any]:
             )
         )
     )
-    for student in students:
-        if student not in known:
-            page = SubmittedAssignment(assignment_id=entry.id, student_id=student)
-            sheet = SubmittedNotebook(notebook_id=notebook.id, assignment=page)
-            sheet.grades = [Grade(cell_id=cell) for cell in graded]
-            sheet.comments = [Comment(cell_id=cell) for cell in commented]
-            db.add(page)
-    db.flush()
+    new = [(student, new_uuid(), new_uuid()) for student in students if student not in known]
+    for table, rows in (
+        (Student, [{"id": s} for s in students if s not in enrolled]),
+        (
+            SubmittedAssignment,
+            [{"id": page, "assignment_id": entry.id, "student_id": s} for s, page, _ in new],
+        ),
+        (
+            SubmittedNotebook,
+            [
+                {"id": sheet, "assignment_id": page, "notebook_id": notebook.id}
+                for _, page, sheet in new
+            ],
+        ),
+        (Grade, [{"notebook_id": sheet, "cell_id": c} for _, _, sheet in new for c in graded]),
+        (Comment, [{"notebook_id": sheet, "cell_id": c} for _, _, sheet in new for c in commented]),
+    ):
+        if rows:
+            db.execute(insert(table), rows)
     sheets = selectinload(SubmittedAssignment.notebooks)
     found = db.scalars(
         select(SubmittedAssignment)
