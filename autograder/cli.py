@@ -250,15 +250,10 @@ def grade(
     warm_up()
     from autograder.classroom import runs
 
-    for slug in assignments or SLUGS:
-        runs.grade_assignment(
-            console,
-            course,
-            slug,
-            runs.Options(
-                jobs, cell_seconds, call_seconds, no_walls, no_gradebook, again, scheduler
-            ),
-        )
+    options = runs.Options(
+        jobs, cell_seconds, call_seconds, no_walls, no_gradebook, again, scheduler
+    )
+    runs.grade_course(console, course, assignments or SLUGS, options)
 
 
 @app.command()

@@ -17,13 +17,11 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -31,7 +29,7 @@ from rich.table import Table
 from autograder.chapters import chapter
 from autograder.classroom.sample import Draft, write_sample_class
 from autograder.classroom.submissions import Assignment
-from benchmarks.grading import SLUG, STOCK, autograder, cores, nbgrader
+from benchmarks.grading import SLUG, STOCK, autograder, cores, nbgrader, scores
 
 # The corpus belongs to the tests, which hold our own engine against it.
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "classroom"))
@@ -180,11 +178,8 @@ class Desk:
         draft = Draft(self.subject, self.assignment.source, release)
         draft.all_right()
         if attack is not None:
-            for exercise in self.subject.exercises:
-                if exercise.name in attack.answers:
-                    draft.cell(exercise).source = attack.answers[exercise.name]
-            for place, source in insertions(draft.notebook, attack):
-                draft.notebook.cells.insert(place, nbformat.v4.new_code_cell(source))
+            draft.replace(attack.answers)
+            draft.surround(attack.code, attack.after)
         folder = course / "submitted" / student / SLUG
         folder.mkdir(parents=True)
         text = json.dumps(draft.notebook)
@@ -192,31 +187,12 @@ class Desk:
 
     def outcome(self, course: Path, attacker: str, ended: str) -> Outcome:
         """What the gradebook says."""
-        scores: dict[str, float | None] = {}
+        found: dict[str, float | None] = {}
         try:
-            with sqlite3.connect(f"file:{course / 'gradebook.db'}?mode=ro", uri=True) as book:
-                scores = dict(
-                    book.execute(
-                        "select a.student_id, sum(g.auto_score) from grade g"
-                        " join submitted_notebook n on g.notebook_id = n.id"
-                        " join submitted_assignment a on n.assignment_id = a.id"
-                        " group by a.student_id"
-                    )
-                )
+            found = scores(course)
         except sqlite3.Error:
             ended = "failed"  # there is no gradebook any more
-        return Outcome(scores.get(attacker), scores.get(CLASSMATE), ended)
-
-
-def insertions(notebook: Any, attack: Attack) -> Iterator[tuple[int, str]]:
-    """Where an attack's own cells go: the last one first, so that the places stay true."""
-    if attack.after:
-        yield len(notebook.cells), attack.after
-    if attack.code:
-        yield (
-            next(i for i, c in enumerate(notebook.cells) if c.cell_type == "code") + 1,
-            attack.code,
-        )
+        return Outcome(found.get(attacker), found.get(CLASSMATE), ended)
 
 
 def bounded() -> None:

@@ -128,17 +128,22 @@ def scores_agree(course: Path, honest: list[str]) -> None:
     """Stop unless stock nbgrader, which ran last, and we gave every student the same."""
     ours = json.loads((course / "grades" / f"{SLUG}.json").read_text(encoding="utf-8"))
     mine = {s["student"]: s["score"] for s in ours["submissions"]}
-    with sqlite3.connect(course / "gradebook.db") as book:
-        theirs = dict(
+    theirs = scores(course)
+    wrong = [s for s in honest if abs(mine[s] - (theirs[s] or 0.0)) > 1e-9]
+    if wrong:
+        raise SystemExit(f"the two graders disagree about {', '.join(wrong)}")
+
+
+def scores(course: Path) -> dict[str, float | None]:
+    """What each student has in a course's gradebook."""
+    with sqlite3.connect(f"file:{course / 'gradebook.db'}?mode=ro", uri=True) as book:
+        return dict(
             book.execute(
                 "select a.student_id, sum(g.auto_score) from grade g"
                 " join submitted_notebook n on g.notebook_id = n.id"
                 " join submitted_assignment a on n.assignment_id = a.id group by a.student_id"
             )
         )
-    wrong = [s for s in honest if abs(mine[s] - (theirs[s] or 0.0)) > 1e-9]
-    if wrong:
-        raise SystemExit(f"the two graders disagree about {', '.join(wrong)}")
 
 
 def graded_class(course: Path, size: int) -> dict[str, float]:

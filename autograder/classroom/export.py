@@ -7,7 +7,7 @@ import io
 import json
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,16 +99,14 @@ def summaries(graded: Sequence[Graded]) -> list[Summary]:
     for index, first in enumerate(_names(graded)):
         grades = [g.grades[index] for g in graded]
         scores = [g.score for g in grades if g.score is not None]
-        counts = [0] * 11
-        for score in scores:
-            counts[int(10 * score / first.points) if first.points else 0] += 1
+        counts = steps(score / first.points if first.points else 0.0 for score in scores)
         mistakes = Counter(d["summary"] for g in grades if g.report for d in g.report["diagnoses"])
         found.append(
             Summary(
                 first.exercise,
                 first.points,
                 statistics.fmean(scores) if scores else 0.0,
-                tuple(counts),
+                counts,
                 counts[10],
                 len(scores),
                 len(grades) - len(scores),
@@ -116,6 +114,12 @@ def summaries(graded: Sequence[Graded]) -> list[Summary]:
             )
         )
     return found
+
+
+def steps(shares: Iterable[float]) -> tuple[int, ...]:
+    """How many of the shares are in each of ten steps from 0 to 1, and how many are 1 itself."""
+    counts = Counter(int(10 * share) for share in shares)
+    return tuple(counts[step] for step in range(11))
 
 
 def as_html(title: str, graded: Sequence[Graded]) -> str:

@@ -278,22 +278,30 @@ _OFFSET = re.compile(r"\s+(?=[+-]\d\d:?\d\d$)")
 
 def _timestamp(directory: Any, result: Graded) -> tuple[datetime.datetime | None, str]:
     """When the submission was received, from ``timestamp.txt``; and what is wrong with it."""
-    folder = Path(
-        directory.format_path(directory.submitted_directory, result.student, result.assignment)
-    )
-    path = folder / "timestamp.txt"
-    if not path.is_file():
-        return None, ""
     try:
-        if path.is_symlink() or folder.is_symlink():
-            raise ValueError("a link")
-        with path.open(encoding="utf-8") as file:
-            text = file.read(100).strip()
+        text = _beside(directory, result, "timestamp.txt")
+        if text is None:
+            return None, ""
         with contextlib.suppress(ValueError):  # nbgrader takes +0200 for 200 seconds
-            return parse_utc(datetime.datetime.fromisoformat(_OFFSET.sub("", text))), ""
-        return parse_utc(text), ""
+            return parse_utc(datetime.datetime.fromisoformat(_OFFSET.sub("", text.strip()))), ""
+        return parse_utc(text.strip()), ""
     except Exception:  # dateutil trips in many ways
         return None, "timestamp.txt is not a time; the submission counts as having none"
+
+
+def _beside(directory: Any, result: Graded, name: str) -> str | None:
+    """What a small file that nbgrader laid beside a submission says; None if there is none.
+
+    Raises OSError or ValueError if it cannot be read as text, or if somebody else's could be meant.
+    """
+    folder = directory.format_path(directory.submitted_directory, result.student, result.assignment)
+    path = Path(folder, name)
+    if not path.is_file():
+        return None
+    if path.is_symlink() or path.parent.is_symlink():
+        raise ValueError("a link")
+    with path.open(encoding="utf-8") as file:
+        return file.read(1000)
 
 
 def notebook_path(directory: Any, result: Graded) -> Path:
@@ -326,18 +334,11 @@ def write_notebook(directory: Any, result: Graded) -> None:
 
 def _submission_secret(directory: Any, result: Graded) -> str | None:
     """What `nbgrader submit` laid beside the notebook; `release_feedback` names its files by it."""
-    path = Path(
-        directory.format_path(directory.submitted_directory, result.student, result.assignment),
-        "submission_secret.txt",
-    )
     try:
-        if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
-            return None
-        with path.open(encoding="ascii") as file:
-            text = file.read(1000)
+        text = _beside(directory, result, "submission_secret.txt")
     except (OSError, ValueError):
         return None
-    return text if re.fullmatch(r"[0-9a-fA-F]{8,999}\n?", text) else None
+    return text if text and re.fullmatch(r"[0-9a-fA-F]{8,999}\n?", text) else None
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.chapters import SLUGS, chapter
-from autograder.classroom.export import harmless_field, template
+from autograder.classroom.export import harmless_field, steps, template
 from autograder.classroom.gradebook import write_whole
 from autograder.classroom.release import CourseError
 from autograder.report import number
@@ -59,17 +59,20 @@ class Result:
     @property
     def counts(self) -> tuple[int, ...]:
         """How many students earned which share, in ten steps from 0 to 1, and 1 itself."""
-        counts = Counter(int(10 * share) for share in self.shares.values())
-        return tuple(counts[step] for step in range(11))
+        return steps(self.shares.values())
 
 
 def write(folder: Path) -> list[Path]:
     """Write ``index.html`` and ``index.csv`` beside the results of the assignments in a folder.
 
+    Nothing is written where there are no results.
+
     Raises:
         CourseError: a result cannot be read, or the files cannot be written.
     """
     results = [read(path) for path in sorted(folder.glob("*.json"), key=_in_course_order)]
+    if not results:
+        return []
     made = {"index.html": as_html(results), "index.csv": as_csv(results)}
     for name, text in made.items():
         write_whole(folder / name, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,24 @@ class Options:
     no_gradebook: bool
     again: bool
     scheduler: str
+
+
+def grade_course(console: Console, course: Path, names: Sequence[str], options: Options) -> None:
+    """Grade assignments one after the other, then write the page that shows all of them.
+
+    Raises:
+        CourseError: see `grade_assignment`; the page then shows what was graded before.
+    """
+    folder = course / "grades"
+    try:
+        for name in names:
+            grade_assignment(console, course, name, options)
+    except CourseError:
+        with contextlib.suppress(CourseError):
+            overview.write(folder)
+        raise
+    files = escape(", ".join(map(str, overview.write(folder))))
+    console.print(f"[green]✓[/] the class in all assignments so far: {files}")
 
 
 def grade_assignment(console: Console, course: Path, name: str, options: Options) -> list[Graded]:
@@ -105,7 +124,7 @@ def grade_assignment(console: Console, course: Path, name: str, options: Options
             "result (--again grades them once more)"
         )
     title = next((chapter(s).title for s in SLUGS if s == name), name)
-    paths = [*export.write(course / "grades", title, graded), *overview.write(course / "grades")]
+    paths = export.write(course / "grades", title, graded)
     console.print(_table(title, graded))
     notes = [] if options.no_gradebook else record(course, assignment, graded)
     for note in (*ledger.notes, *notes):

@@ -94,6 +94,21 @@ class Draft:
         for exercise in self.subject.exercises:
             self.right(exercise, style)
 
+    def replace(self, answers: Mapping[str, str]) -> None:
+        """Hand in other code for some exercises, by their names."""
+        for exercise in self.subject.exercises:
+            if exercise.name in answers:
+                self.cell(exercise).source = answers[exercise.name]
+
+    def surround(self, above: str = "", below: str = "") -> None:
+        """Put a cell of the student's own behind the first code cell, and one at the end."""
+        found = self.notebook.cells
+        if above:
+            place = next(i for i, c in enumerate(found) if c.cell_type == "code") + 1
+            found.insert(place, nbformat.v4.new_code_cell(above, id="above"))
+        if below:
+            found.append(nbformat.v4.new_code_cell(below, id="below"))
+
     def explain(self) -> None:
         """Write something for the answers that a person grades."""
         for mine, ours in zip(self.notebook.cells, self.source.cells, strict=True):

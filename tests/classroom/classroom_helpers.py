@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import nbformat
 import pytest
 from nbformat import NotebookNode
 
@@ -82,15 +81,8 @@ class Desk:
         """The release with right answers, some of them replaced, and cells above and below."""
         draft = Draft(self.subject, self.assignment.source, copy.deepcopy(self.assignment.release))
         draft.all_right()
-        for exercise in self.subject.exercises:
-            if answers and exercise.name in answers:
-                draft.cell(exercise).source = answers[exercise.name]
-        found = draft.notebook.cells
-        if above:
-            place = next(i for i, c in enumerate(found) if c.cell_type == "code") + 1
-            found.insert(place, nbformat.v4.new_code_cell(above, id="above"))
-        if below:
-            found.append(nbformat.v4.new_code_cell(below, id="below"))
+        draft.replace(answers or {})
+        draft.surround(above, below)
         return draft.notebook
 
     def read(self, notebook: NotebookNode | bytes, student: str = "eve") -> Submission:

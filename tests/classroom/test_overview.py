@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 from bs4 import BeautifulSoup
+from rich.console import Console
 from test_export import EVIL, WRONG_DIVISOR
 
-from autograder.classroom import export, overview
+from autograder.classroom import export, overview, runs
 from autograder.classroom.judges import lost
 from autograder.classroom.release import CourseError
 
@@ -102,3 +103,22 @@ def test_what_is_no_result_is_named(text, folder):
 def test_the_same_class_gives_the_same_bytes(folder):
     before = [p.read_bytes() for p in overview.write(folder)]
     assert [p.read_bytes() for p in overview.write(folder)] == before
+
+
+def test_nothing_is_written_where_nothing_was_graded(tmp_path):
+    assert overview.write(tmp_path) == []
+    assert not any(tmp_path.iterdir())
+
+
+def test_an_assignment_that_cannot_be_graded_does_not_take_the_page_of_the_others(
+    tmp_path, graded, monkeypatch
+):
+    def grade_assignment(_console, course, name, _options):
+        if name == "another":
+            raise CourseError("there are no submissions of another")
+        export.write(course / "grades", "Feature scaling", graded)
+
+    monkeypatch.setattr(runs, "grade_assignment", grade_assignment)
+    with pytest.raises(CourseError, match="no submissions"):
+        runs.grade_course(Console(quiet=True), tmp_path, ["feature_scaling", "another"], None)
+    assert "full" in (tmp_path / "grades" / "index.csv").read_text(encoding="utf-8")
