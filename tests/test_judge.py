@@ -768,3 +768,77 @@ def test_the_judge_imports_nothing_of_the_rooms_above_it():
     assert {m.removeprefix("autograder.") for m in got} == {
         *("autograder", "compare", "exercise", "judge", "report", "verdict")
     }
+
+
+# --- saying ahead what will be asked ----------------------------------------------------------
+
+
+class Listener:
+    """An answer that wants to know what it will be asked."""
+
+    def __init__(self, function):
+        self.function = function
+        self.scripts = []
+        self.begun = []
+
+    def __call__(self, *args, **kwargs):
+        return self.function(*args, **kwargs)
+
+    def __foresee__(self, scripts):
+        self.scripts = scripts
+        return self.begun.append
+
+
+@probe(1)
+def centers_twice(f, rng):
+    """Centering twice is centering once."""
+    X = rng.normal(size=(3, 2))
+    once = f(X)
+    return {"once": once, "twice": f(once), "another": f(X + 1)}
+
+
+@probe(1)
+def centers_until_it_is_centered(f, rng):
+    """It is centered in the end."""
+    X = rng.normal(size=(3, 2)) + 5
+    while abs(X.mean()) > 1e-9:
+        X = f(X)
+    return {"X": X}
+
+
+class TestForeseeing:
+    def test_what_the_reference_was_asked_will_be_asked(self):
+        listener = Listener(center)
+        assert judge(CENTER, listener).passed
+        assert listener.begun == [0, 1, 2, 3, 4]  # and that the last one has ended
+        assert [s.whole for s in listener.scripts] == [True] * 4
+        (operation,) = listener.scripts[0].operations
+        assert (operation.target, operation.attribute) == (-1, None)
+        assert operation.args[0].shape == (5, 3)
+
+    def test_what_depends_on_an_answer_is_not_foreseen_nor_what_comes_behind_it(self):
+        listener = Listener(center)
+        exercise = Exercise("center", center, (centers_twice, mean_zero))
+        assert judge(exercise, listener).passed
+        assert [(len(s.operations), s.whole) for s in listener.scripts] == [(1, False), (1, True)]
+
+    def test_a_probe_that_goes_on_until_the_answer_is_right_ends(self):
+        listener = Listener(center)
+        assert judge(Exercise("center", center, (centers_until_it_is_centered,)), listener).passed
+        assert [(len(s.operations), s.whole) for s in listener.scripts] == [(1, False)]
+
+    def test_the_inputs_are_those_of_the_seed(self):
+        inputs = []
+        for seed in (1, 1, 2):
+            listener = Listener(center)
+            judge(CENTER, listener, seed=seed)
+            inputs.append(listener.scripts[0].operations[0].args[0].tobytes())
+        assert inputs[0] == inputs[1] != inputs[2]
+
+    def test_an_ended_answer_begins_nothing_more(self):
+        def gone(X):
+            raise Failure(Verdict.CRASH, "it crashed")
+
+        listener = Listener(gone)
+        assert not judge(CENTER, listener).passed
+        assert listener.begun == [0, 4]
