@@ -1,8 +1,9 @@
-"""What tests in several files share: a browser."""
+"""What tests in several files share: a browser, and numbers down to the smallest."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,13 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def subnormal_numbers(request: pytest.FixtureRequest) -> None:
+    """The book's experiments take subnormal numbers for 0, in the whole process; others do not."""
+    if torch := sys.modules.get("torch"):
+        torch.set_flush_denormal(request.path.stem.startswith("test_lab"))
 
 
 @pytest.fixture(scope="module")

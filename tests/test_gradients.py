@@ -166,7 +166,6 @@ def lab():
 
     yield depth, animation
     torch.set_num_threads(threads)
-    torch.set_flush_denormal(False)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

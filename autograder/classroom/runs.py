@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +115,7 @@ def grade_assignment(console: Console, course: Path, name: str, options: Options
             # The notebook first: a verdict in the ledger says that all of it is there.
             write_notebook(directory, result)
             ledger.append(result)
-            graded.append(result)
+            graded.append(replace(result, notebook=""))  # a large class is a lot of text
             progress.advance(task)
     graded.sort(key=lambda g: g.student)
     if known:

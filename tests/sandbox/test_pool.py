@@ -121,8 +121,13 @@ def loaded(worker: Worker) -> str:
     return str(output["text"]).strip()
 
 
-def test_a_worker_has_what_it_needs_and_no_more(pool: Pool) -> None:
-    with pool.worker() as plain, pool.worker(["matplotlib"]) as other, pool.worker() as again:
+def test_a_worker_has_what_it_needs_and_no_more() -> None:
+    with (
+        Pool() as pool,
+        pool.worker() as plain,
+        pool.worker(["matplotlib"]) as other,
+        pool.worker() as again,
+    ):
         assert [loaded(w) for w in (plain, other, again)] == ["", "matplotlib", ""]
         assert plain.layers == other.layers
 
