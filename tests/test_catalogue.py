@@ -6,6 +6,7 @@ in that chapter's file.
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import nbformat
@@ -16,7 +17,8 @@ from autograder.classroom import cells
 from autograder.classroom.release import read_source, release_text, source_path
 from autograder.classroom.sample import as_answer
 from autograder.classroom.verify import notebook_faults, prove
-from autograder.judge import judge
+from autograder.compare import identical
+from autograder.judge import Witness, _certain, _run, judge
 
 ROOT = Path(__file__).parents[1]
 SEEDS = range(100, 103)  # not those that `prove` tries
@@ -103,6 +105,29 @@ def test_code_in_the_catalogue_stands_alone(slug, exercise):
     for implementation in (exercise.reference, *exercise.alternatives, *mistakes):
         needed = cells.free_names(as_answer(implementation, exercise.name))
         assert needed <= {"np"} | GIVEN.get(slug, set()), implementation.__name__
+
+
+@pytest.mark.parametrize(("slug", "exercise"), EXERCISES)
+def test_what_is_foreseen_holds_for_every_seed_and_nothing_that_the_reference_returned(
+    slug, exercise
+):
+    class Copier(Witness):
+        """Keeps what it was given as it was then."""
+
+        def __call__(self, *args, **kwargs):
+            copies.append(copy.deepcopy((args, kwargs)))
+            return super().__call__(*args, **kwargs)
+
+    for probe in exercise.probes:
+        certain = _certain(probe, exercise.reference, exercise.name)
+        for seed in SEEDS:
+            again = _certain(probe, exercise.reference, exercise.name, seed)
+            assert again is None or (certain is not None and again >= certain), probe.name
+            copies = []
+            run = _run(probe, exercise.reference, exercise.name, seed, Copier)
+            calls = [o for o in run.operations if o.attribute is None]
+            for operation, given in zip(calls, copies, strict=True):
+                assert identical((operation.args, dict(operation.kwargs)), given), probe.name
 
 
 @pytest.mark.parametrize("slug", SLUGS)

@@ -118,6 +118,10 @@ class Graded:
         return {**data, "grades": grades, "score": self.score, "points": self.points}
 
 
+# The part of a notebook's time that must be left if what is lost is to be asked again.
+_MUCH = 0.9
+
+
 class Session:
     """A worker that holds what a student's cells defined, and a fresh one when it was ended.
 
@@ -171,15 +175,19 @@ class Session:
     def values(self, names: Sequence[str], *, foresee: bool = False) -> dict[str, Any]:
         """What the names stand for: handles, plain data, or the Failure that left none.
 
-        Whether handles foresee what they will be asked, is up to who is ready for `Lost`.
+        Whether handles foresee what they will be asked, is up to who is ready for `Lost`; and they
+        only do while there is time enough to begin again several times.
         """
         found: dict[str, Any] = {}
         known, self._known = self._known, {}
+        foresee = foresee and self._left > _MUCH * self._pool.limits.total_seconds
         for name in names:
             try:
                 worker = self._alive()
                 worker.foresees = foresee
-                found[name] = known[name] if name in known else worker.value(name)
+                handle = known.get(name)
+                mine = handle is not None and handle._remote_worker is worker
+                found[name] = handle if mine else worker.value(name)
             except Failure as failure:
                 if failure.verdict is Verdict.INTERNAL:
                     raise
@@ -338,6 +346,8 @@ def _test(
         try:
             value = cells.evaluate(origin.source, session.values(names, foresee=True))
         except Lost:
+            session.spend(time.monotonic() - start)
+            start = time.monotonic()
             value = cells.evaluate(origin.source, session.values(names))
     except Failure as failure:
         return _failed(name, points, failure.verdict, failure.message)

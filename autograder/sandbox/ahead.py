@@ -4,7 +4,9 @@ A probe's questions are many and small, and a journey to the worker and back cos
 answers. What the probes are sure to ask is therefore sent at once. The worker does it in the same
 order, and stops where going on would not be what the judge does: at an exception, at an argument
 that was changed in place, at plain data where an object was expected, and when it takes long. What
-is left is asked one by one. Nothing is asked behind a probe that is not foreseen to its end.
+is left is asked one by one. Nothing is asked behind a probe that is not foreseen to its end. (Where
+a probe breaks off, because it cannot go on with what was returned, the rest of it has been done all
+the same: a wrong answer that counts its calls can see that.)
 
 Where an answer ends the worker or makes no sense, `Lost` is raised: all is then to be asked again,
 one by one, of a fresh worker, so that it costs only itself.

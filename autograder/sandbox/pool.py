@@ -89,7 +89,8 @@ class Pool:
         namespaces: whether to add the second layer; the tests try the first one alone.
 
     Attributes:
-        walls: which walls stand; measured in a worker of its own at the start.
+        walls: which walls stand; measured at the start in a worker of its own. Workers with other
+            layers than that one, of whichever parent, are not used.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class Pool:
         self._closed = False
         self._workers: weakref.WeakSet[Worker] = weakref.WeakSet()
         self._layers: list[str] | None = None
+        self._unusable: set[tuple[str, ...]] = set()
         self._parents = {self._preload: self._start(self._preload)}
         try:
             self.walls = self._measure()
@@ -136,9 +138,10 @@ class Pool:
 
     def close(self) -> None:
         """End the parents and every worker, and wipe their folders."""
-        self._closed = True
-        for parent in tuple(self._parents.values()):
-            parent.stop()
+        with self._lock:
+            self._closed = True
+            for parent in self._parents.values():
+                parent.stop()
         for worker in tuple(self._workers):
             worker.close()
 
@@ -181,11 +184,13 @@ class Pool:
             if self._closed or self._owner != os.getpid():
                 message = "this pool is closed, or belongs to another process"
                 raise Failure(Verdict.INTERNAL, message)
-            if preload not in self._parents:
+            if preload not in self._parents and preload not in self._unusable:
                 try:
                     self._parents[preload] = self._start(preload)
                 except Failure:  # what a package cannot do here, a student is told by importing it
-                    self._parents[preload] = self._parents[self._preload]
+                    self._unusable.add(preload)
+            if preload in self._unusable:
+                preload = self._preload
             parent = self._parents[preload]
             try:
                 reply = parent.order({"op": "fork"}, sock.fileno())
@@ -356,14 +361,14 @@ class Worker:
             return
         questions = [[(q.operation, q.target, q.tree, len(q.body)) for q in s] for s in scripts]
         header = {"op": "ahead", "root": self._ahead.root, "scripts": questions}
-        header["until"] = ahead.SECONDS
+        header["going_on"] = ahead.SECONDS
         parts = [q.body for s in scripts for q in s]
         seconds = min(self._pool.limits.call_seconds, self._left)
         try:
             reply, body = self._exchange(header, parts, seconds, ahead.SECONDS)
             with self._sense():
                 self._ahead.answered(number, reply.get("answers", ()), body)
-        except Failure:
+        except Failure:  # a frame too large, on either side, is asked one by one
             if not self.alive:
                 raise ahead.Lost from None
 

@@ -39,6 +39,7 @@ _MAX_HANDLES = 100_000
 _MADV_COLLAPSE = 25
 # Often enough: a disk takes a hundred megabytes in this time.
 _WATCH_SECONDS = 0.1
+_now = time.monotonic  # whatever a student makes of `time`
 
 
 def main() -> None:
@@ -270,12 +271,12 @@ class _Server:
         """
         answers: list[dict[str, Any]] = []
         parts: list[Any] = []
-        start, until = 0, time.monotonic() + header["until"]
+        start, until = 0, _now() + header["going_on"]
         for script in header["scripts"]:
             made: list[Any] = []
             for operation, target, tree, size in script:
                 number = header["root"] if target < 0 else made[target]
-                if number is None or time.monotonic() > until:
+                if number is None or _now() > until:
                     return answers, parts
                 sent, start = body[start : start + size], start + size
                 answer, new = self._perform(header, operation, tree, sent, self._handles[number])

@@ -9,9 +9,10 @@ import time
 import pytest
 from classroom_helpers import LIMITS, SECRET, Desk
 
-from autograder.classroom.grading import harmless
+from autograder.classroom.grading import Session, harmless
 from autograder.classroom.judges import grade_class
-from autograder.verdict import Verdict
+from autograder.sandbox.pool import Limits, Pool
+from autograder.verdict import Failure, Verdict
 
 
 def grade(desk: Desk, submissions, jobs=2, limits=LIMITS):
@@ -181,3 +182,36 @@ class TestPlainTests:
     def test_a_mistake_in_the_cell_itself_is_not_ours(self, desk):
         grade, _ = self.outcome(desk, "1 / 0")
         assert (grade.score, grade.verdict) == (0.0, Verdict.ERROR)
+
+
+def test_a_crash_costs_only_itself_where_little_time_is_left(assignment, subject):
+    """Asking ahead and then again must not take the time of what comes after."""
+    limits = Limits(cell_seconds=4, call_seconds=1, total_seconds=4)
+    slow = "import time\nend = time.monotonic() + 2.1\nwhile time.monotonic() < end: pass"
+    crash = "import os\ndef min_max_scale(X, feature_range=(0, 1)): os._exit(1)"
+    with Pool(limits=limits) as pool:
+        desk = Desk(assignment, subject, pool)
+        graded = desk.grade(desk.fill_in({"min_max_scale": crash}, above=slow))
+    scores = [g.score for g in graded.grades if g.verdict]
+    assert scores[0] == 0
+    assert sum(filter(None, scores)) == desk.full - subject.exercises[0].points
+
+
+def test_a_handle_of_an_ended_worker_is_not_handed_out(desk):
+    source = """
+import os
+looks = []
+class Odd:
+    @property
+    def __class__(self):
+        looks.append(1)
+        if len(looks) > 2: os._exit(1)
+        return int
+odd = Odd()
+def double(x): return 2 * x
+"""
+    with Session(desk.pool) as session:
+        session.run(source, "cell", asked=["odd", "double"])
+        found = session.values(["odd", "double"])
+        assert isinstance(found["odd"], Failure)
+        assert found["double"](3) == 6

@@ -327,3 +327,12 @@ def test_as_somebody_else_than_root(tmp_path_factory: pytest.TempPathFactory) ->
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
     assert " passed" in run.stdout
     assert "MISSING" not in run.stdout, run.stdout[-3000:]
+
+
+def test_the_parent_dies_behind_a_package_that_cannot_be_imported() -> None:
+    with Pool() as pool:
+        with pool.worker(["no_such_package"]):
+            (parent,) = pool._parents.values()
+        os.kill(parent.pid, signal.SIGKILL)
+        with pool.worker(["no_such_package"]) as worker:
+            assert worker.execute("1").verdict is Verdict.PASS
