@@ -125,7 +125,7 @@ class Desk:
         for folder in ("submitted", "exercises"):
             shutil.rmtree(self.template / folder)
         # The released assignment, in the gradebook: what both start from.
-        command = [sys.executable, "-m", "nbgrader", "generate_assignment", SLUG]
+        command = [*nbgrader("generate_assignment"), SLUG]
         subprocess.run(command, cwd=self.template, check=True, capture_output=True)
         with open(self.template / "nbgrader_config.py", "a", encoding="utf-8") as config:
             config.write(f"{STOCK}c.Execute.timeout = {STOCK_SECONDS}\n")

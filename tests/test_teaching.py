@@ -224,6 +224,7 @@ def figures():
             "nbgrader_class_seconds": 50.0,
             "nbgrader_process_per_submission_seconds": 4.0,
             "ratio_same_class_whole_runs": 25.0,
+            "ours_submission_seconds": 0.02,
             "ratio_rate_large_class_to_nbgrader_one_process": 100.0,
             "ratio_rate_large_class_to_nbgrader_process_per_submission": 200.0,
             "floor_seconds_per_submission": 0.016,
