@@ -10,7 +10,6 @@ import contextlib
 import gc
 import json
 import os
-import resource
 import shutil
 import sqlite3
 import statistics
@@ -127,13 +126,23 @@ def keep_honest(course: Path) -> list[str]:
 
 def run(course: Path, command: list[str], *, stock: bool = False) -> float:
     """The seconds that a whole command takes in a course; a failure stops the benchmark."""
+    return run_measured(course, command, stock=stock)[0]
+
+
+def run_measured(course: Path, command: list[str], *, stock: bool = False) -> tuple[float, float]:
+    """The same, and the megabytes of its largest process."""
     if stock:
         shutil.rmtree(course / "autograded", ignore_errors=True)
-    start = time.perf_counter()
-    done = subprocess.run(command, cwd=course, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}\n{done.stderr}")
-    return time.perf_counter() - start
+    with tempfile.TemporaryFile("w+") as said:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, cwd=course, stdout=said, stderr=subprocess.STDOUT)
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            raise SystemExit(f"{' '.join(command)} failed:\n{said.read()}")
+    return seconds, used.ru_maxrss / 1024
 
 
 def scores_agree(course: Path, honest: list[str]) -> None:
@@ -169,12 +178,11 @@ def graded_class(course: Path, size: int) -> dict[str, float]:
         originals = sorted((course / "submitted").iterdir())
         for k in range(size):
             shutil.copytree(originals[k % len(originals)], copy / "submitted" / f"student-{k:05d}")
-        seconds = run(copy, [*autograder(), "grade", SLUG])
-        used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        seconds, megabytes = run_measured(copy, [*autograder(), "grade", SLUG])
     return {
         "seconds": seconds,
         "submissions_per_second": size / seconds,
-        "peak_megabytes_of_largest_process": used / 1024,
+        "peak_megabytes_of_largest_process": megabytes,
     }
 
 
