@@ -279,7 +279,7 @@ _OFFSET = re.compile(r"\s+(?=[+-]\d\d:?\d\d$)")
 def _timestamp(directory: Any, result: Graded) -> tuple[datetime.datetime | None, str]:
     """When the submission was received, from ``timestamp.txt``; and what is wrong with it."""
     try:
-        text = _beside(directory, result, "timestamp.txt")
+        text = _beside(directory, result, "timestamp.txt", 100)
         if text is None:
             return None, ""
         with contextlib.suppress(ValueError):  # nbgrader takes +0200 for 200 seconds
@@ -289,8 +289,8 @@ def _timestamp(directory: Any, result: Graded) -> tuple[datetime.datetime | None
         return None, "timestamp.txt is not a time; the submission counts as having none"
 
 
-def _beside(directory: Any, result: Graded, name: str) -> str | None:
-    """What a small file that nbgrader laid beside a submission says; None if there is none.
+def _beside(directory: Any, result: Graded, name: str, most: int) -> str | None:
+    """What a file that nbgrader laid beside a submission says, up to a length; None without one.
 
     Raises OSError or ValueError if it cannot be read as text, or if somebody else's could be meant.
     """
@@ -301,7 +301,7 @@ def _beside(directory: Any, result: Graded, name: str) -> str | None:
     if path.is_symlink() or path.parent.is_symlink():
         raise ValueError("a link")
     with path.open(encoding="utf-8") as file:
-        return file.read(1000)
+        return file.read(most)
 
 
 def notebook_path(directory: Any, result: Graded) -> Path:
@@ -335,7 +335,7 @@ def write_notebook(directory: Any, result: Graded) -> None:
 def _submission_secret(directory: Any, result: Graded) -> str | None:
     """What `nbgrader submit` laid beside the notebook; `release_feedback` names its files by it."""
     try:
-        text = _beside(directory, result, "submission_secret.txt")
+        text = _beside(directory, result, "submission_secret.txt", 1000)
     except (OSError, ValueError):
         return None
     return text if text and re.fullmatch(r"[0-9a-fA-F]{8,999}\n?", text) else None

@@ -60,7 +60,7 @@ def grade_course(console: Console, course: Path, names: Sequence[str], options: 
     try:
         for name in names:
             grade_assignment(console, course, name, options)
-    except CourseError:
+    except BaseException:  # an interrupt, too
         with contextlib.suppress(CourseError):
             overview.write(folder)
         raise
