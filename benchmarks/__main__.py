@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
+import sys
 from pathlib import Path
 
 import typer
@@ -20,6 +22,8 @@ def main(
     huge: bool = typer.Option(False, help="Grade a class of ten times that size, too."),
 ) -> None:
     """Measure grading against stock nbgrader: its speed, and what hostile notebooks get of it."""
+    # Stock nbgrader starts a program by name, which is beside the interpreter.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     results = {
         "machine": {
             "system": platform.platform(),

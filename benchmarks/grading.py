@@ -59,10 +59,14 @@ def measure(console: Console, *, rounds: int, large: int, huge: bool) -> dict[st
         write_sample_class(Path(), course, [SLUG])
         honest = keep_honest(course)
         console.print(f"{len(honest)} honest submissions of {SLUG}, {cores()} cores")
-        measured = [one_round(course, honest, large) for _ in range(rounds)]
+        growth = {large // 10: graded_class(course, large // 10)}
+        measured = []
+        for _ in range(rounds):
+            figures, growth[large] = one_round(course, honest, large)
+            measured.append(figures)
         scores_agree(course, honest)
-        growth = {size: graded_class(course, size) for size in (large // 10, large)}
-        growth |= {size: graded_class(course, size) for size in ((10 * large,) if huge else ())}
+        if huge:
+            growth[10 * large] = graded_class(course, 10 * large)
         held = worker_megabytes(course, honest)
     medians = {name: statistics.median(m[name] for m in measured) for name in measured[0]}
     figures = {
@@ -76,18 +80,24 @@ def measure(console: Console, *, rounds: int, large: int, huge: bool) -> dict[st
     return figures
 
 
-def one_round(course: Path, honest: list[str], large: int) -> dict[str, float]:
+def one_round(
+    course: Path, honest: list[str], large: int
+) -> tuple[dict[str, float], dict[str, float]]:
     """Measure everything once, one after the other, and form the ratios.
 
     A machine's speed changes within minutes: a ratio is of what was measured in the same round.
+
+    Returns:
+        The figures, and what there is to say of the large class.
     """
     ours = run(course, [*autograder(), "grade", SLUG, "--again"])
     whole = run(course, [*nbgrader(), SLUG, "--force"], stock=True)
-    seconds = graded_class(course, large)["seconds"] / large
+    whole_class = graded_class(course, large)
+    seconds = whole_class["seconds"] / large
     command = [*nbgrader(), SLUG, "--force", f"--student={honest[0]}"]
     single = run(course, command, stock=True)
     floor = floor_seconds(course, honest)
-    return {
+    figures = {
         "ours_class_seconds": ours,
         "nbgrader_class_seconds": whole,
         "ours_submission_seconds": seconds,
@@ -98,6 +108,7 @@ def one_round(course: Path, honest: list[str], large: int) -> dict[str, float]:
         "ratio_rate_large_class_to_nbgrader_process_per_submission": single / seconds,
         "times_the_floor": cores() * seconds / floor,
     }
+    return figures, whole_class
 
 
 def autograder() -> list[str]:
@@ -106,10 +117,7 @@ def autograder() -> list[str]:
 
 
 def nbgrader(command: str = "autograde") -> list[str]:
-    """A command line of stock nbgrader's, which finds a program of its own on the PATH."""
-    beside = str(Path(sys.executable).parent)
-    if beside not in os.environ["PATH"].split(os.pathsep):
-        os.environ["PATH"] = os.pathsep.join([beside, os.environ["PATH"]])
+    """A command line of stock nbgrader's."""
     return [sys.executable, "-m", "nbgrader", command]
 
 

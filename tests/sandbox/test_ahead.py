@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_attacks import FORGE, PRELUDE
 
 from autograder.chapters import SLUGS, chapter
 from autograder.classroom import cells
@@ -366,28 +367,6 @@ def test_a_probe_that_was_not_begun_is_asked_again():
     assert ahead.begin(1) == []
 
 
-FORGE = """
-import json, os, struct, sys
-def frame(header, body=b""):
-    text = json.dumps(header).encode()
-    return struct.pack(">II", len(text), len(body)) + text + body
-def question():
-    here = sys._getframe()
-    while here:
-        for value in here.f_locals.values():
-            if type(value).__name__ == "_Server":
-                return value._request
-        here = here.f_back
-def answer(**fields):
-    data = frame({"id": question(), "outputs": [], **fields})
-    for fd in range(3, 64):
-        try:
-            os.set_blocking(fd, False); os.write(fd, data); os.set_blocking(fd, True)
-        except OSError:
-            pass
-"""
-
-
 @pytest.mark.parametrize(
     "answers",
     [
@@ -405,7 +384,8 @@ def answer(**fields):
     ],
 )
 def test_forged_answers_earn_nothing(answers, pool):
-    source = f"{FORGE}\ndef double(x):\n    answer(answers={answers})\n    return 0"
+    reply = f"{{'id': nonce(), 'outputs': [], 'answers': {answers}}}"
+    source = f"{PRELUDE}{FORGE}\ndef double(x):\n    everywhere(frame({reply}))\n    return 0"
     report = asked_ahead(pool, source)
     assert report["earned"] == 0
     assert all(f["verdict"] != Verdict.INTERNAL for f in report["findings"])
