@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -89,17 +89,31 @@ class Operation:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Script:
-    """What a probe is sure to do, whatever the answers are.
+class Script(Protocol):
+    """Takes down what a probe does to the reference, and what comes of it, as it happens."""
 
-    Attributes:
-        operations: in order; those at the beginning of the probe.
-        whole: whether that is all it does.
-    """
+    def asks(self, operation: Operation) -> None:
+        """The probe does this now."""
 
-    operations: Sequence[Operation]
-    whole: bool
+    def answers(self, value: Any) -> None:
+        """This came of it; nothing did if an exception was raised."""
+
+
+class Foresight(Protocol):
+    """What an implementation makes of knowing ahead what probes will ask of it."""
+
+    @property
+    def scripts(self) -> Sequence[Script]:
+        """One for each probe, to take down what it asks of the reference."""
+        ...
+
+    def begin(self, number: int) -> bool:
+        """A probe begins; with one number more, all have ended.
+
+        Returns:
+            Whether it need not run: all that it would ask has been answered as by the reference.
+        """
+        ...
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ one that would have shown the same is the diagnosis.
 
 The judge does not know whether it holds a local function or a handle on a remote one. To spare the
 latter many short journeys, it says ahead what the probes will ask, as far as the run against the
-reference shows it: an implementation whose class has ``__foresee__`` is given the `Script` of every
-probe, and returns what to call with a probe's number when that probe begins.
+reference shows it: an implementation whose class has ``__foresee__`` takes that down (see
+`Foresight`), and says of each probe whether it need not run, because every answer was the
+reference's.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import sysconfig
 import traceback
 import warnings
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -31,6 +32,7 @@ from numpy.random.bit_generator import ISeedSequence
 from autograder.compare import describe, difference, identical
 from autograder.exercise import (
     Exercise,
+    Foresight,
     Implementation,
     Mistake,
     Observations,
@@ -68,23 +70,24 @@ def judge(
     probes = [p for p in exercise.probes if hidden or not p.hidden]
     if not callable(implementation):
         return _missing(exercise, probes, implementation)
-    with _captured():  # what our own code says is not for the student
-        expected = [_run(p, exercise.reference, exercise.name, seed) for p in probes]
-        begin = _foresee(exercise, probes, expected, implementation)
+    foresight = _foresee(exercise, probes, implementation)
+    expected = _expected(exercise, probes, seed, foresight)
     runs: dict[str, Run] = {}
     ended: Failure | None = None
-    for number, probe in enumerate(probes):
+    for number, (probe, known) in enumerate(zip(probes, expected, strict=True)):
         # When the worker was ended, the probes after it would only wait for the same end again.
-        if ended is None:
-            begin(number)
-            run = _watched(probe, implementation, exercise.name, seed)
-        else:
+        if ended is not None:
             run = Run(failure=ended)
+        elif foresight is not None and foresight.begin(number) and known.quiet:
+            run = known
+        else:
+            run = _watched(probe, implementation, exercise.name, seed)
         runs[probe.name] = run
         if run.failure is not None and not run.failure.kinds:
             ended = run.failure
-    begin(len(probes))
-    with _captured():
+    if foresight is not None:
+        foresight.begin(len(probes))
+    with _captured():  # what our own code says is not for the student
         findings = [
             _finding(exercise, p, runs[p.name], e) for p, e in zip(probes, expected, strict=True)
         ]
@@ -106,14 +109,30 @@ def judge(
 
 @dataclass
 class Run:
-    """What one probe saw of one implementation."""
+    """What one probe saw of one implementation, and what it did to see it."""
 
     seen: Observations | None = None
     failure: Failure | None = None
     calls: list[Call] = field(default_factory=list)
     operations: list[Operation] = field(default_factory=list)
+    answers: list[Any] = field(default_factory=list)  # to the operations; None where it raised
+    script: Script | None = None
     printed: str = ""
     warned: tuple[str, ...] = ()
+    quiet: bool = False  # nothing was printed, nobody warned
+
+    def asks(self, operation: Operation) -> None:
+        """The probe does this now."""
+        self.operations.append(operation)
+        self.answers.append(None)
+        if self.script is not None:
+            self.script.asks(operation)
+
+    def answered(self, value: Any) -> None:
+        """This came of it."""
+        self.answers[-1] = value
+        if self.script is not None:
+            self.script.answers(value)
 
 
 @dataclass
@@ -152,11 +171,11 @@ class Witness:
         """Call the implementation, and remember the call."""
         call = Call(self._text, args, kwargs)
         self._run.calls.append(call)
-        self._run.operations.append(Operation(self._number, None, args, kwargs))
+        self._run.asks(Operation(self._number, None, args, kwargs))
         call.result = self._target(*args, **kwargs)
         call.returned = True
         text = f"{self._text}(…)" if args or kwargs else self._text
-        return self._wrapped(call.result, text)
+        return self._answered(call.result, text)
 
     def __getattr__(self, name: str) -> Any:
         text = f"{self._text}.{name}"
@@ -165,10 +184,11 @@ class Witness:
         except BaseException:
             self._run.calls.append(Call(text, found=False))
             raise
-        self._run.operations.append(Operation(self._number, name))
-        return self._wrapped(value, text)
+        self._run.asks(Operation(self._number, name))
+        return self._answered(value, text)
 
-    def _wrapped(self, value: Any, text: str) -> Any:
+    def _answered(self, value: Any, text: str) -> Any:
+        self._run.answered(value)
         if _is_plain(value):
             return value
         return type(self)(value, text, self._run, len(self._run.operations) - 1)
@@ -193,6 +213,21 @@ def _argument(value: Any) -> str:
     return describe(value)
 
 
+def _expected(
+    exercise: Exercise, probes: Sequence[Probe], seed: Seed, foresight: Foresight | None
+) -> list[Run]:
+    """Run the probes on the reference. What our own code says is not for the student."""
+    runs = []
+    with _captured() as (out, caught):
+        for number, probe in enumerate(probes):
+            said = out.tell(), len(caught)
+            script = foresight.scripts[number] if foresight is not None else None
+            run = _run(probe, exercise.reference, exercise.name, seed, script=script)
+            run.quiet = said == (out.tell(), len(caught))
+            runs.append(run)
+    return runs
+
+
 def _watched(probe: Probe, implementation: Implementation, name: str, seed: Seed) -> Run:
     """Run one probe on an answer; what it prints and what NumPy warns of is kept, too."""
     with _captured() as (out, caught):
@@ -211,9 +246,10 @@ def _run(
     name: str,
     seed: Seed,
     witness: type[Witness] = Witness,
+    script: Script | None = None,
 ) -> Run:
     """Run one probe; whatever the implementation does ends up in the `Run`."""
-    run = Run()
+    run = Run(script=script)
     start = _start(probe.name, seed if isinstance(seed, int) else tuple(seed))
     rng = np.random.Generator(np.random.PCG64(start))
     try:
@@ -309,21 +345,14 @@ def _short(text: str, length: int = 300) -> str:
 # --- foreseeing ------------------------------------------------------------------------------
 
 
-def _foresee(
-    exercise: Exercise, probes: Sequence[Probe], expected: Sequence[Run], implementation: Any
-) -> Callable[[int], None]:
-    """Tell an implementation what the probes will ask, if it wants to know.
-
-    Returns what to call when a probe begins, with its number.
-    """
+def _foresee(exercise: Exercise, probes: Sequence[Probe], implementation: Any) -> Foresight | None:
+    """What an implementation makes of knowing ahead what will be asked; None if nothing."""
     foresee = getattr(type(implementation), "__foresee__", None)
     if foresee is None:
-        return lambda _: None
-    scripts = []
-    for probe, run in zip(probes, expected, strict=True):
-        certain = _certain(probe, exercise.reference, exercise.name)
-        scripts.append(Script(run.operations[:certain], whole=certain is None))
-    return cast("Callable[[int], None]", foresee(implementation, scripts))
+        return None
+    with _captured():
+        certain = [_certain(p, exercise.reference, exercise.name) for p in probes]
+    return cast("Foresight | None", foresee(implementation, certain))
 
 
 @functools.cache
@@ -334,9 +363,8 @@ def _certain(probe: Probe, reference: Implementation, name: str, seed: Seed = 0)
     comes back is another one. It is the same for all seeds; the tests of the catalogue see to that,
     because what a reference returned must never be sent to an answer.
     """
-    one = _run(probe, reference, name, seed).operations
-    other = _run(probe, reference, name, seed, Doubter).operations
-    same = itertools.takewhile(lambda pair: _alike(*pair), zip(one, other, strict=False))
+    one, other = (_asked(_run(probe, reference, name, seed, w)) for w in (Witness, Doubter))
+    same = itertools.takewhile(lambda pair: identical(*pair), zip(one, other, strict=False))
     count = sum(1 for _ in same)
     return None if count == len(one) == len(other) else count
 
@@ -347,10 +375,10 @@ _ENOUGH = 10_000
 class Doubter(Witness):
     """A witness that changes all plain data that comes back."""
 
-    def _wrapped(self, value: Any, text: str) -> Any:
+    def _answered(self, value: Any, text: str) -> Any:
         if len(self._run.operations) > _ENOUGH:
             raise RuntimeError("a probe that would not end with answers like these")
-        return _changed(value) if _is_plain(value) else super()._wrapped(value, text)
+        return super()._answered(_changed(value) if _is_plain(value) else value, text)
 
 
 def _changed(value: Any) -> Any:
@@ -370,10 +398,20 @@ def _changed(value: Any) -> Any:
     return value
 
 
-def _alike(one: Operation, other: Operation) -> bool:
-    if (one.target, one.attribute) != (other.target, other.attribute):
-        return False
-    return identical([one.args, one.kwargs], [other.args, other.kwargs])
+def _asked(run: Run) -> list[Any]:
+    """What a probe asked, as plain data; an array that came as an answer before is only named."""
+    numbers: dict[int, int] = {}
+
+    def named(value: Any) -> Any:
+        return ("answer", numbers[id(value)]) if id(value) in numbers else (value,)
+
+    asked = []
+    for number, (o, answer) in enumerate(zip(run.operations, run.answers, strict=True)):
+        kwargs = {name: named(value) for name, value in o.kwargs.items()}
+        asked.append([o.target, o.attribute, *map(named, o.args), kwargs])
+        if type(answer) is np.ndarray:
+            numbers[id(answer)] = number
+    return asked
 
 
 # --- comparing -------------------------------------------------------------------------------
@@ -384,6 +422,8 @@ def _finding(exercise: Exercise, probe: Probe, run: Run, expected: Run) -> Findi
         assert expected.failure is not None
         what = f"the reference itself failed ({expected.failure.message})"
         return Finding.of(probe, Verdict.INTERNAL, what)
+    if run is expected:
+        return Finding.of(probe, Verdict.PASS)
     if run.failure is not None:
         return _failed(exercise, probe, run, expected)
     assert run.seen is not None

@@ -773,20 +773,41 @@ def test_the_judge_imports_nothing_of_the_rooms_above_it():
 # --- saying ahead what will be asked ----------------------------------------------------------
 
 
-class Listener:
-    """An answer that wants to know what it will be asked."""
+class Notes:
+    """What is taken down of one probe."""
 
-    def __init__(self, function):
+    def __init__(self, certain):
+        self.certain = certain
+        self.operations = []
+        self.came = []
+
+    def asks(self, operation):
+        self.operations.append(operation)
+
+    def answers(self, value):
+        self.came.append(value)
+
+
+class Listener:
+    """An answer that wants to know what it will be asked; and perhaps is right about some."""
+
+    def __init__(self, function, known=()):
         self.function = function
-        self.scripts = []
+        self.known = known
         self.begun = []
+        self.calls = 0
 
     def __call__(self, *args, **kwargs):
+        self.calls += 1
         return self.function(*args, **kwargs)
 
-    def __foresee__(self, scripts):
-        self.scripts = scripts
-        return self.begun.append
+    def __foresee__(self, certain):
+        self.scripts = [Notes(count) for count in certain]
+        return self
+
+    def begin(self, number):
+        self.begun.append(number)
+        return number in self.known
 
 
 @probe(1)
@@ -795,6 +816,21 @@ def centers_twice(f, rng):
     X = rng.normal(size=(3, 2))
     once = f(X)
     return {"once": once, "twice": f(once), "another": f(X + 1)}
+
+
+@probe(1)
+def centers_and_shifts(f, rng):
+    """Centering takes a shift away."""
+    X = rng.normal(size=(3, 2))
+    once = f(X)
+    return {"once": once, "shifted": f(once + 1), "another": f(X + 1)}
+
+
+@probe(1)
+def asks_twice(f, rng):
+    """Twice the same is the same."""
+    X = rng.normal(size=(3, 2))
+    return {"first": f(X), "second": f(X)}
 
 
 @probe(1)
@@ -811,21 +847,59 @@ class TestForeseeing:
         listener = Listener(center)
         assert judge(CENTER, listener).passed
         assert listener.begun == [0, 1, 2, 3, 4]  # and that the last one has ended
-        assert [s.whole for s in listener.scripts] == [True] * 4
+        assert [s.certain for s in listener.scripts] == [None] * 4
         (operation,) = listener.scripts[0].operations
         assert (operation.target, operation.attribute) == (-1, None)
         assert operation.args[0].shape == (5, 3)
+        np.testing.assert_array_equal(listener.scripts[0].came[0], center(*operation.args))
 
     def test_what_depends_on_an_answer_is_not_foreseen_nor_what_comes_behind_it(self):
         listener = Listener(center)
-        exercise = Exercise("center", center, (centers_twice, mean_zero))
+        exercise = Exercise("center", center, (centers_and_shifts, mean_zero))
         assert judge(exercise, listener).passed
-        assert [(len(s.operations), s.whole) for s in listener.scripts] == [(1, False), (1, True)]
+        assert [s.certain for s in listener.scripts] == [1, None]
+
+    def test_an_array_that_is_an_answer_is_foreseen_as_that(self):
+        listener = Listener(center)
+        assert judge(Exercise("center", center, (centers_twice,)), listener).passed
+        assert [s.certain for s in listener.scripts] == [None]
+
+    def test_an_input_that_the_reference_returns_is_not_taken_for_its_answer(self):
+        def itself(X):
+            return X
+
+        exercise = Exercise("itself", itself, (asks_twice,))
+        listener = Listener(itself)
+        assert judge(exercise, listener).passed
+        assert [s.certain for s in listener.scripts] == [1]
 
     def test_a_probe_that_goes_on_until_the_answer_is_right_ends(self):
         listener = Listener(center)
         assert judge(Exercise("center", center, (centers_until_it_is_centered,)), listener).passed
-        assert [(len(s.operations), s.whole) for s in listener.scripts] == [(1, False)]
+        assert [s.certain for s in listener.scripts] == [1]
+
+    def test_what_was_answered_as_by_the_reference_passes_without_a_run(self):
+        listener = Listener(center, known={0, 1, 2, 3})
+        assert judge(CENTER, listener).passed
+        assert listener.calls == 0
+        report = judge(CENTER, Listener(lambda X: X, known={0}))
+        assert report.findings[0].verdict is Verdict.PASS
+        assert not report.passed
+
+    def test_a_probe_that_warns_runs_all_the_same(self):
+        """Its warning belongs on the report."""
+
+        @probe(1)
+        def warns(f, rng):
+            """It warns."""
+            X = rng.normal(size=(3, 2))
+            warnings.warn("careful", stacklevel=1)
+            return {"X": f(X)}
+
+        exercise = Exercise("center", center, (warns,))
+        reports = [judge(exercise, Listener(center, known=known)) for known in ((), {0})]
+        assert reports[0].to_dict() == reports[1].to_dict()
+        assert reports[1].warned
 
     def test_the_inputs_are_those_of_the_seed(self):
         inputs = []

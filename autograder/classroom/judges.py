@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 # Judges are forked from a server that has imported what judging needs, which takes seconds.
 _METHOD = "spawn" if sys.platform == "win32" else "forkserver"
+
+# A judge looks for cycles when there are so many new objects: those of some ten submissions.
+_OBJECTS = 50_000
 
 # When all judges die so many times in a row, it is not for what they were given.
 _BARREN = 3
@@ -131,6 +135,9 @@ def _start(assignment: Assignment, secret: bytes, limits: Limits, walls: bool) -
     global _judge
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _judge = Judge(assignment, secret, Pool(limits=limits, walls=walls))
+    # To look for cycles at Python's own pace takes a tenth of a judge's time, and finds few.
+    gc.freeze()
+    gc.set_threshold(_OBJECTS)
 
 
 def _end_with_parent() -> None:

@@ -8,56 +8,234 @@ is left is asked one by one. Nothing is asked behind a probe that is not foresee
 a probe breaks off, because it cannot go on with what was returned, the rest of it has been done all
 the same: a wrong answer that counts its calls can see that.)
 
+What the reference answers is taken down, too, in the very bytes that a worker would send. When the
+worker's are the same, to the last bit, the probe would see again what it saw of the reference: it
+need not run.
+
 Where an answer ends the worker or makes no sense, `Lost` is raised: all is then to be asked again,
 one by one, of a fresh worker, so that it costs only itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
+import numpy as np
+
 from ..compare import identical
-from ..exercise import Operation, Script
+from ..exercise import Operation
 from ..verdict import Unforeseen
 from . import wire
 
 # How long a worker goes on by itself; an honest exercise takes a fiftieth of this.
 SECONDS = 0.5
 
+Answer = tuple[dict[str, Any], wire.Decoder, list[wire.Array]]
+"""A reply of the worker's, what decodes it, and the arrays that it was about."""
+
 
 class Lost(BaseException):
     """A worker was ended by what it was asked ahead."""
 
 
-@dataclass
-class Question:
-    """One operation on its way, and what came back.
+class Script:
+    """What one probe is sure to ask, what the reference answered, and what the worker did.
+
+    A question is ``[target, name]`` when an attribute is read, and ``[target, [arguments...],
+    {name: argument}]`` for a call; see `Operation` for the target. An argument is a tree of `wire`,
+    or ``["v", number]`` for the very array that a question before this was answered with.
+
+    Args:
+        certain: how many operations are sure; None if all are.
+        remote: makes an object of a handle's number and label.
 
     Attributes:
-        operation: "call" or "get".
-        target: see `Operation`.
-        arguments: what goes with it.
-        tree: the arguments' JSON tree.
-        body: the bytes that belong to it.
-        answer: the worker's reply; None until there is one.
-        data: the bytes that belong to the answer.
+        questions: in order.
+        whole: whether nothing else is asked.
+        answered: how many questions the worker has answered; None before it has been asked.
     """
 
-    operation: str
-    target: int
-    arguments: tuple[Any, ...]
-    tree: wire.Json
-    body: bytes
-    answer: dict[str, Any] | None = None
-    data: bytearray = field(default_factory=bytearray)
+    def __init__(self, certain: int | None, remote: Callable[[int, str], Any]) -> None:
+        self.questions: list[wire.Json] = []
+        self.whole = certain is None
+        self.answered: int | None = None
+        self._certain = certain
+        self._open = True
+        self._asked = _Arguments()
+        self._expected = wire.Encoder(self._number)
+        self._objects = 0
+        self._trees: list[wire.Json] = []
+        self._remote = remote
+
+    # --- taking down what the reference is asked ------------------------------------------
+
+    def asks(self, operation: Operation) -> None:
+        """The reference is asked something."""
+        if not self._open or len(self.questions) == self._certain:
+            self._open = False
+            return
+        try:
+            if operation.attribute is not None:
+                asked = [operation.attribute]
+            else:
+                asked = self._asked.trees(operation.args, operation.kwargs)
+        except (wire.Unsendable, TypeError):
+            self._open = self.whole = False
+            return
+        self.questions.append([operation.target, *asked])
+
+    def answers(self, value: Any) -> None:
+        """The reference has answered; it does not when it raises."""
+        if not self._open:
+            return
+        number = len(self.questions) - 1
+        try:
+            tree = self._expected.encode(value)
+        except wire.Unsendable:
+            return
+        # What raised before has no tree, and nothing then is as expected.
+        self._trees.append(tree)
+        self._asked.answered(number, value)
+
+    def _number(self, value: Any) -> tuple[int, str]:
+        self._objects += 1
+        return self._objects - 1, wire.label(value)
+
+    # --- what the worker answers ----------------------------------------------------------
 
     @property
-    def handle(self) -> int | None:
-        """The number of the object that it was answered with; None if it was no object."""
-        value = self.answer.get("value") if self.answer else None
-        return value[1] if type(value) is list and len(value) == 3 and value[0] == "r" else None
+    def body(self) -> bytes:
+        """The bytes that belong to the questions."""
+        return b"".join(self._asked.parts)
+
+    def came(self, answered: int, text: bytearray, data: bytearray, first: int) -> None:
+        """Take in what came back: the JSON of so many trees, their bytes, the first handle."""
+        self.answered = answered
+        self._text, self._data, self._first = text, data, first
+        self._stopped: tuple[Any, bytearray] | None = None
+        self._given = 0
+        self._again = _Arguments()
+        self._came: list[wire.Json] | None = None
+
+    def stopped(self, answer: Any, data: bytearray) -> None:
+        """Take in the answer behind those, at which the worker stopped."""
+        self._stopped = answer, data
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether all answers are those of the reference, to the last bit."""
+        if not self.whole or not self.questions or self.answered != len(self.questions):
+            return False
+        if len(self._trees) != self.answered:
+            return False
+        expected = wire.to_json(self._trees).encode("ascii")
+        return self._text == expected and self._data == b"".join(self._expected.parts)
+
+    # --- giving the answers out -----------------------------------------------------------
+
+    @property
+    def knows(self) -> bool:
+        """Whether the next question has been answered."""
+        if self.answered is None:
+            return False
+        known = self.answered + (self._stopped is not None)
+        return self._given < min(known, len(self.questions))
+
+    def take(self, root: int, operation: str, target: int, arguments: tuple[Any, ...]) -> Answer:
+        """Return the answer to the next question, if this is it, to the last bit.
+
+        Raises Unforeseen if not, and WireError for an answer that makes no sense.
+        """
+        if self._came is None:
+            self._came = _trees(self._text, self.answered)
+            self._decoder = wire.Decoder(self._data, self._handle)
+        number = self._given
+        of, *asked = self.questions[number]
+        arrays, parts = len(self._again.arrays), len(self._again.parts)
+        try:
+            if operation == "get":
+                again: list[Any] = list(arguments)
+            elif operation == "call":
+                again = self._again.trees(*arguments)
+            else:
+                raise Unforeseen
+        except (wire.Unsendable, TypeError):
+            raise Unforeseen from None
+        sent = self._asked.parts[parts : len(self._again.parts)]
+        same = target == (root if of < 0 else self._object(of)) and identical(again, asked)
+        if not same or self._again.parts[parts:] != sent:
+            raise Unforeseen
+        self._given += 1
+        if number < len(self._came):
+            return {"value": self._came[number], "changed": []}, self._decoder, []
+        assert self._stopped is not None
+        answer, data = self._stopped
+        if type(answer) is not dict:
+            raise wire.WireError("malformed answers")
+        return answer, wire.Decoder(data, self._remote), self._again.arrays[arrays:]
+
+    def gave(self, value: Any) -> None:
+        """Remember what the last question was answered with: it may be an argument of the next."""
+        self._again.answered(self._given - 1, value)
+
+    def _handle(self, number: int, label: str) -> Any:
+        return self._remote(self._first + number, label)
+
+    def _object(self, number: int) -> int | None:
+        """The number of the handle that a question was answered with; None if it was none."""
+        tree = self._came[number] if self._came and number < len(self._came) else None
+        if type(tree) is not list or len(tree) != 3 or tree[0] != "r" or type(tree[1]) is not int:
+            return None
+        return self._first + tree[1]
+
+
+class _Arguments:
+    """Encodes the arguments of a probe's calls, one call after the other.
+
+    Attributes:
+        parts: the bytes that belong to them.
+        arrays: the arrays among them.
+    """
+
+    def __init__(self) -> None:
+        self._encoder = wire.Encoder(_refuse)
+        self.parts = self._encoder.parts
+        self.arrays = self._encoder.arrays
+        self._answers: dict[int, tuple[int, wire.Array, bytes]] = {}
+
+    def trees(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+        """Return a call's arguments as trees; TypeError or Unsendable where there are none."""
+        return [[self._tree(arg) for arg in args], {k: self._tree(v) for k, v in kwargs.items()}]
+
+    def answered(self, number: int, value: Any) -> None:
+        """A question was answered with this."""
+        if type(value) is np.ndarray:
+            self._answers[id(value)] = number, value, value.tobytes()
+
+    def _tree(self, value: Any) -> wire.Json:
+        known = self._answers.get(id(value))
+        if known is None:
+            return self._encoder.encode(value)
+        number, array, then = known
+        if array.tobytes() != then:
+            raise TypeError("an answer that was changed before it became an argument")
+        self.arrays.append(array)
+        return ["v", number]
+
+
+def _refuse(_: Any) -> NoReturn:
+    raise TypeError("an object cannot be handed to a student's code")
+
+
+def _trees(text: bytearray, count: int | None) -> list[wire.Json]:
+    try:
+        trees = wire.from_json(text.decode("ascii"))
+    except (ValueError, RecursionError):
+        raise wire.WireError("malformed answers") from None
+    if type(trees) is not list or len(trees) != count:
+        raise wire.WireError("malformed answers")
+    return trees
 
 
 class Ahead:
@@ -65,98 +243,81 @@ class Ahead:
 
     Args:
         root: the number of the object's handle.
-        scripts: what is foreseen of each probe.
+        certain: how many of each probe's operations are sure; None if all are.
+        remote: makes an object of a handle's number and label.
+        ask: has the worker do what these scripts ask, and calls `came` with its reply.
 
     Attributes:
         root: as given.
+        scripts: one for each probe; they take down what the reference is asked.
     """
 
-    def __init__(self, root: int, scripts: Sequence[Script]) -> None:
+    def __init__(
+        self,
+        root: int,
+        certain: Sequence[int | None],
+        remote: Callable[[int, str], Any],
+        ask: Callable[[Sequence[Script]], None],
+    ) -> None:
         self.root = root
-        self._scripts = [list(_questions(script.operations)) for script in scripts]
-        self._whole = [
-            script.whole and len(script.operations) == len(questions)
-            for script, questions in zip(scripts, self._scripts, strict=True)
-        ]
-        self._asked = 0  # probes before this one have been asked, as far as they will be
-        self._now: list[Question] = []  # the questions of the probe that runs, and where it is
-        self._next = 0
+        self.scripts = [Script(count, remote) for count in certain]
+        self._ask = ask
+        self._now: Script | None = None
 
-    def begin(self, number: int) -> list[list[Question]]:
-        """Begin with a probe; returns what is to be asked now, by probe, and perhaps nothing."""
-        self._next = 0
-        if number == len(self._scripts):
-            self._now = []
-            return []
-        self._now = self._scripts[number]
-        if number < self._asked:
-            return []
-        self._asked = number + 1
-        while self._asked < len(self._scripts) and self._whole[self._asked - 1]:
-            self._asked += 1
-        return self._scripts[number : self._asked]
+    def begin(self, number: int) -> bool:
+        """Begin with a probe, or end behind the last; see `Foresight`."""
+        if number == len(self.scripts):
+            self._now = None
+            return False
+        self._now = self.scripts[number]
+        if self._now.answered is None:
+            asked = [self._now]
+            while asked[-1].whole and number + len(asked) < len(self.scripts):
+                asked.append(self.scripts[number + len(asked)])
+            if any(script.questions for script in asked):
+                self._ask(asked)
+        return self._now.as_expected
 
-    def answered(self, number: int, answers: Any, body: bytearray) -> None:
+    def came(self, asked: Sequence[Script], reply: dict[str, Any], body: bytearray) -> None:
         """Take in what came back, which may be anything; raises WireError if it makes no sense.
 
         A probe that the worker did not begin is asked again when it begins.
         """
-        if not isinstance(answers, (list, tuple)):
+        rows = reply.get("done")
+        if type(rows) is not list or len(rows) > len(asked):
             raise wire.WireError("malformed answers")
-        waiting = [q for questions in self._scripts[number : self._asked] for q in questions]
-        start = 0
-        for question, answer in zip(waiting, answers, strict=False):
-            size = answer.get("size") if type(answer) is dict else None
-            if type(size) is not int or not 0 <= size <= len(body) - start:
+        start = texts = 0
+        for script, row in zip(asked, rows, strict=False):
+            if type(row) is not list or len(row) != 4:
                 raise wire.WireError("malformed answers")
-            question.answer, question.data = answer, body[start : start + size]
-            start += size
-        for later in range(number + 1, self._asked):
-            if self._scripts[later] and self._scripts[later][0].answer is None:
-                self._asked = later
-                break
+            answered, text, data, first = map(wire.natural, row)
+            middle, end, texts = start + text, start + text + data, texts + text
+            many = answered > len(script.questions) or texts > wire.MAX_HEADER
+            if many or end > len(body):
+                raise wire.WireError("malformed answers")
+            script.came(answered, body[start:middle], body[middle:end], first)
+            start = end
+        if rows and "stopped" in reply:
+            asked[len(rows) - 1].stopped(reply["stopped"], body[start:])
 
     @property
     def knows(self) -> bool:
         """Whether the next question has been answered."""
-        return self._next < len(self._now) and self._now[self._next].answer is not None
+        return self._now is not None and self._now.knows
 
-    def take(self, operation: str, target: int, arguments: tuple[Any, ...]) -> Question:
-        """Return the next question, if this is it, to the last bit.
+    def take(self, operation: str, target: int, arguments: tuple[Any, ...]) -> Answer:
+        """Return the answer to the next question, if this is it, to the last bit.
 
         Raises Unforeseen if not; the probe has to begin again then, and nothing of it is foreseen.
         """
-        question = self._now[self._next]
-        expected = self.root if question.target < 0 else self._now[question.target].handle
-        same = (operation, target) == (question.operation, expected)
-        if not (same and identical(arguments, question.arguments)):
-            self._now = []
-            self._next = 0
-            raise Unforeseen
-        self._next += 1
-        return question
-
-
-def arrays(arguments: tuple[Any, ...]) -> list[wire.Array]:
-    """Return the arrays among arguments, in the order in which they are sent."""
-    encoder = wire.Encoder(_refuse)
-    encoder.encode(arguments)
-    return encoder.arrays
-
-
-def _questions(operations: Sequence[Operation]) -> Iterator[Question]:
-    """What can be asked ahead of these operations, in order."""
-    for operation in operations:
-        name = operation.attribute
-        arguments = (operation.args, dict(operation.kwargs)) if name is None else (name,)
-        encoder = wire.Encoder(_refuse)
+        assert self._now is not None
         try:
-            tree = encoder.encode(arguments)
-        except (wire.Unsendable, TypeError):
-            return
-        kind = "call" if name is None else "get"
-        yield Question(kind, operation.target, arguments, tree, b"".join(encoder.parts))
+            return self._now.take(self.root, operation, target, arguments)
+        except Unforeseen:
+            self._now = None
+            raise
 
-
-def _refuse(_: Any) -> NoReturn:
-    raise TypeError("an object cannot be handed to a student's code")
+    def gave(self, value: Any) -> None:
+        """Remember what the last question was answered with."""
+        if self._now is not None:
+            self._now.gave(value)

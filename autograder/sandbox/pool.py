@@ -21,13 +21,13 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-from ..exercise import Script
+from ..exercise import Foresight
 from ..verdict import Failure, Verdict
 from . import ahead, measure, replies, wire
 from .parent import Parent
@@ -334,40 +334,42 @@ class Worker:
 
     def request(self, operation: str, *arguments: Any) -> Any:
         """Have the worker do something with its objects, within `call_seconds`. For `Remote`."""
-        if self._ahead is not None and self._ahead.knows:
-            target, *rest = arguments
-            question = self._ahead.take(operation, target._remote_number, tuple(rest))
-            assert question.answer is not None
-            sent = ahead.arrays(tuple(rest)) if question.answer.get("changed") else []
-            seconds = self._pool.limits.call_seconds
-            return self._value(question.answer, question.data, sent, seconds)
-        return self._request(operation, arguments, self._pool.limits.call_seconds)
+        seconds = self._pool.limits.call_seconds
+        if self._ahead is None or not self._ahead.knows:
+            return self._request(operation, arguments, seconds)
+        target, *rest = arguments
+        with self._sense():
+            answer, decoder, sent = self._ahead.take(operation, target._remote_number, tuple(rest))
+        value = self._value(answer, decoder, sent, seconds)
+        self._ahead.gave(value)
+        return value
 
-    def foresee(self, root: Remote, scripts: Sequence[Script]) -> Callable[[int], None]:
+    def foresee(self, root: Remote, certain: Sequence[int | None]) -> Foresight | None:
         """Have the worker do ahead what will be asked of an object. For `Remote`.
 
-        Returns what to call with the number of each script when it begins, and with one more at the
-        end. That raises `ahead.Lost` if the worker was ended by it.
+        To begin with a probe raises `ahead.Lost` if the worker was ended by what it was asked.
         """
         if not self.foresees:
-            return lambda _: None
-        self._ahead = ahead.Ahead(root._remote_number, scripts)
-        return self._begin
+            return None
+        number = root._remote_number
+        self._ahead = ahead.Ahead(number, certain, self._remote, self._ask_ahead)
+        return self._ahead
 
-    def _begin(self, number: int) -> None:
+    def _ask_ahead(self, scripts: Sequence[ahead.Script]) -> None:
+        """Have the worker do what is foreseen of some probes."""
         assert self._ahead is not None
-        scripts = self._ahead.begin(number)
-        if not any(scripts):
-            return
-        questions = [[(q.operation, q.target, q.tree, len(q.body)) for q in s] for s in scripts]
-        header = {"op": "ahead", "root": self._ahead.root, "scripts": questions}
-        header["going_on"] = ahead.SECONDS
-        parts = [q.body for s in scripts for q in s]
+        header = {
+            "op": "ahead",
+            "root": self._ahead.root,
+            "scripts": [[script.questions, len(script.body)] for script in scripts],
+            "going_on": ahead.SECONDS,
+        }
         seconds = min(self._pool.limits.call_seconds, self._left)
         try:
+            parts = [script.body for script in scripts]
             reply, body = self._exchange(header, parts, seconds, ahead.SECONDS)
             with self._sense():
-                self._ahead.answered(number, reply.get("answers", ()), body)
+                self._ahead.came(scripts, reply, body)
         except Failure:  # a frame too large, on either side, is asked one by one
             if not self.alive:
                 raise ahead.Lost from None
@@ -392,7 +394,7 @@ class Worker:
         seconds = min(seconds, self._left)
         header = {"op": operation, "arguments": tree, "keep": keep}
         reply, body = self._exchange(header, encoder.parts, seconds)
-        return self._value(reply, body, encoder.arrays, seconds)
+        return self._value(reply, wire.Decoder(body, self._remote), encoder.arrays, seconds)
 
     def _exchange(
         self, header: dict[str, Any], parts: list[Any], seconds: float, more: float = 0.0
@@ -438,14 +440,13 @@ class Worker:
     def _value(
         self,
         reply: dict[str, Any],
-        body: bytearray,
+        decoder: wire.Decoder,
         sent: list[wire.Array],
         seconds: float,
     ) -> Any:
         """Return what a reply says, or raise it."""
         with self._sense():
             if "error" not in reply:
-                decoder = wire.Decoder(body, lambda number, label: Remote(self, number, label))
                 value = decoder.decode(reply.get("value"))
                 replies.write_back(reply.get("changed"), decoder, sent)
                 return value
@@ -455,6 +456,9 @@ class Worker:
         memory = "MemoryError" in kinds or "can't allocate memory" in message
         verdict = Verdict.MEMORY if memory else Verdict.ERROR
         raise Failure(verdict, message, kinds=kinds, traceback=trace)
+
+    def _remote(self, number: int, label: str) -> Remote:
+        return Remote(self, number, label)
 
     @contextlib.contextmanager
     def _sense(self) -> Iterator[None]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-from ..exercise import Script
+from ..exercise import Foresight
 
 
 class Requests(Protocol):
@@ -14,7 +14,7 @@ class Requests(Protocol):
     def request(self, operation: str, *arguments: Any) -> Any:
         """Have the worker do something with its objects, and return what comes of it."""
 
-    def foresee(self, root: Remote, scripts: Sequence[Script]) -> Callable[[int], None]:
+    def foresee(self, root: Remote, certain: Sequence[int | None]) -> Foresight | None:
         """Have the worker do ahead what will be asked of an object (see `ahead`)."""
 
 
@@ -51,9 +51,9 @@ class Remote:
     def __getitem__(self, key: Any) -> Any:
         return self._remote_worker.request("item", self, key)
 
-    def __foresee__(self, scripts: Sequence[Script]) -> Callable[[int], None]:
+    def __foresee__(self, certain: Sequence[int | None]) -> Foresight | None:
         """Say ahead what will be asked; see `autograder.judge`."""
-        return self._remote_worker.foresee(self, scripts)
+        return self._remote_worker.foresee(self, certain)
 
     __iter__ = None  # indexing would make it look iterable
 

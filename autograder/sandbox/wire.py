@@ -44,6 +44,9 @@ MAX_DIMENSIONS = 32
 # Numbers (and tuples of them) can be chosen so that they collide in a dictionary, which makes it
 # slow: larger ones have only keys that cannot.
 MAX_ODD_KEYS = 1_000
+# A body up to this is sent and read in one piece with what is before it: copying it costs less than
+# another call.
+_SMALL = 1 << 16
 # Arrays start at multiples of this, so that they are aligned for every dtype.
 ALIGN = 16
 
@@ -99,13 +102,13 @@ class Encoder:
             handle on it, or raises.
 
     Attributes:
-        parts: the body, in pieces.
+        parts: the body, in pieces: the bytes of what was encoded, as they were then.
         arrays: the arrays met, in order.
     """
 
     def __init__(self, opaque: Callable[[Any], tuple[int, str]]) -> None:
         self.opaque = opaque
-        self.parts: list[Any] = []
+        self.parts: list[bytes] = []
         self.arrays: list[Array] = []
         self._size = 0
         self._nodes = 0
@@ -117,7 +120,10 @@ class Encoder:
             raise Unsendable(f"the value is nested more than {MAX_DEPTH} levels deep")
         if self._nodes > MAX_NODES:
             raise Unsendable(f"the value has more than {MAX_NODES:,} parts")
-        if value is None or value is True or value is False:
+        kind = type(value)
+        if kind is np.ndarray:
+            return self._numpy(value)
+        if value is None or kind is bool or kind is str:
             return value
         if isinstance(value, np.ndarray | np.generic):
             return self._numpy(value)
@@ -170,7 +176,7 @@ class Encoder:
         if array.ndim > MAX_DIMENSIONS:
             raise Unsendable(f"the array has more than {MAX_DIMENSIONS} dimensions")
         self.arrays.append(value)
-        return ["a", name, list(array.shape), self._array(array), bool(array.flags.writeable)]
+        return ["a", name, list(array.shape), self._array(array), array.flags.writeable]
 
     def _tensor(self, value: Any) -> Json | None:
         if isinstance(value, Tensor):
@@ -191,9 +197,9 @@ class Encoder:
     def _array(self, array: Array) -> int:
         if array.nbytes > MAX_BODY:
             raise Unsendable(f"the array has {array.nbytes:,} bytes, more than {MAX_BODY:,}")
-        return self._append(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+        return self._append(array.tobytes())
 
-    def _append(self, data: Any) -> int:
+    def _append(self, data: bytes) -> int:
         size = len(data)
         padding = -self._size % ALIGN
         if padding:
@@ -215,7 +221,7 @@ class Decoder:
         tensor: makes an object of a tensor's array and its requires_grad.
 
     Attributes:
-        arrays: the arrays rebuilt, in order, with their places in the body.
+        arrays: the arrays rebuilt, in order.
     """
 
     def __init__(
@@ -227,7 +233,7 @@ class Decoder:
         self.body = body
         self.remote = remote
         self.tensor = tensor
-        self.arrays: list[tuple[Array, int]] = []
+        self.arrays: list[Array] = []
         self._nodes = 0
         self._unused = len(body)
 
@@ -245,15 +251,15 @@ class Decoder:
         if depth > MAX_DEPTH or self._nodes > MAX_NODES:
             raise WireError("malformed value: too deep or too many parts")
         kind = type(tree)
-        if tree is None or kind is bool or kind is float:
-            return tree
-        if kind is int:
-            if abs(tree) > _PLAIN_INT:
-                raise WireError("malformed value: an integer too long")
-            return tree
-        if kind is str:
-            return clean(tree)
-        if kind is not list or not tree or type(tree[0]) is not str:
+        if kind is not list:
+            if tree is None or kind is bool or kind is float:
+                return tree
+            if kind is int and abs(tree) <= _PLAIN_INT:
+                return tree
+            if kind is str:
+                return clean(tree)
+            raise WireError("malformed value: no tag, or an integer too long")
+        if not tree or type(tree[0]) is not str:
             raise WireError("malformed value: no tag")
         tag, *rest = tree
         if tag == "l":
@@ -273,7 +279,7 @@ class Decoder:
             name, shape, offset, writeable = rest
             array = self._array(name, shape, offset)
             array.flags.writeable = _is(writeable, bool)
-            self.arrays.append((array, offset))
+            self.arrays.append(array)
             return array
         if tag == "s":
             name, offset = rest
@@ -283,7 +289,7 @@ class Decoder:
             return self.tensor(self._array(name, shape, offset), _is(grad, bool))
         if tag == "r":
             number, label = rest
-            return self.remote(_natural(number), clean(_is(label, str))[:100])
+            return self.remote(natural(number), clean(_is(label, str))[:100])
         if tag == "f":
             (name,) = rest
             return _CONSTANTS[name]
@@ -291,7 +297,7 @@ class Decoder:
             real, imag = (self._decode(part, MAX_DEPTH) for part in rest)
             return complex(_is(real, float), _is(imag, float))
         if tag == "b":
-            offset, size = map(_natural, rest)
+            offset, size = map(natural, rest)
             return bytes(self._slice(offset, size))
         if tag == "i":
             (digits,) = rest
@@ -308,14 +314,14 @@ class Decoder:
 
     def _array(self, name: Any, shape: Any, offset: Any) -> Array:
         dtype = DTYPES[_is(name, str)]
-        sizes = [_natural(size) for size in _is(shape, list)]
+        sizes = [natural(size) for size in _is(shape, list)]
         if len(sizes) > MAX_DIMENSIONS:
             raise WireError("malformed value: too many dimensions")
-        data = self._slice(_natural(offset), math.prod(sizes) * dtype.itemsize)
+        data = self._slice(natural(offset), math.prod(sizes) * dtype.itemsize)
         array = np.frombuffer(data, dtype)
         if name == "bool":  # any byte may come, but a bool is 0 or 1
             np.not_equal(array.view(np.uint8), 0, out=array)
-        return array.reshape(sizes)
+        return array if len(sizes) == 1 else array.reshape(sizes)
 
 
 def _check_keys(keys: Collection[Any], error: type[WireError]) -> None:
@@ -331,10 +337,18 @@ def _is(value: Any, kind: type) -> Any:
     return value
 
 
-def _natural(value: Any) -> int:
+def natural(value: Any) -> int:
+    """Return what came, if it is a natural number that can be a size or a place."""
     if type(value) is not int or not 0 <= value < 1 << 31:
         raise WireError("malformed value: expected a natural number")
     return value
+
+
+def label(value: Any) -> str:
+    """What a handle on an object says about it: its class, and its name if it has one."""
+    name = getattr(value, "__name__", "")
+    kind = type(value).__name__
+    return (f"{kind} {name}" if isinstance(name, str) and name else kind)[:100]
 
 
 def clean(text: str) -> str:
@@ -350,12 +364,14 @@ def send(
     Raises Unsendable if the frame is too large, Closed if the other side is gone, Deadline when
     `time.monotonic` reaches the deadline.
     """
-    text = _to_json(header).encode("ascii")
+    text = to_json(header).encode("ascii")
     size = sum(map(len, parts))
     if len(text) > MAX_HEADER or size > MAX_BODY:
         raise Unsendable("the values are too large to be handed over")
-    start = _LENGTHS.pack(len(text), size) + text
-    chunks = [memoryview(part) for part in (start, *parts)]
+    pieces = [_LENGTHS.pack(len(text), size), text, *parts]
+    if size < _SMALL:
+        pieces = [b"".join(pieces)]
+    chunks = [memoryview(piece) for piece in pieces]
     while chunks:
         try:
             sent = sock.sendmsg(chunks[:64], (), 0 if deadline is None else socket.MSG_DONTWAIT)
@@ -385,10 +401,13 @@ def receive(
     text_size, body_size = _LENGTHS.unpack(_read(sock, _LENGTHS.size, deadline))
     if text_size > MAX_HEADER or body_size > MAX_BODY:
         raise WireError("malformed frame: too large")
-    text = _read(sock, text_size, deadline)
-    body = _read(sock, body_size, deadline)
+    if body_size < _SMALL:
+        both = _read(sock, text_size + body_size, deadline)
+        text, body = both[:text_size], both[text_size:]
+    else:
+        text, body = (_read(sock, size, deadline) for size in (text_size, body_size))
     try:
-        header = _from_json(text.decode("ascii"))
+        header = from_json(text.decode("ascii"))
     except (ValueError, RecursionError):
         raise WireError("malformed frame: not JSON") from None
     if type(header) is not dict:
@@ -433,5 +452,5 @@ def _refuse(constant: str) -> None:
 
 
 # Made once: each has settings that `json.dumps` and `json.loads` would set up on every call.
-_to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-_from_json = json.JSONDecoder(parse_constant=_refuse).decode
+to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+from_json = json.JSONDecoder(parse_constant=_refuse).decode

@@ -224,13 +224,17 @@ class _Overtime(BaseException):
 
 
 class _Server:
-    """Answers the judge's requests, one at a time, from one student's namespace."""
+    """Answers the judge's requests, one at a time, from one student's namespace.
+
+    Attributes:
+        busy: whether the student's code runs; only then the alarm interrupts.
+    """
 
     def __init__(self, sock: socket.socket, output_bytes: int) -> None:
         self._sock = sock
         self._handles: list[Any] = []
         self._request = ""
-        self._busy = False
+        self.busy = False
         self._outputs = notebook.Outputs(output_bytes, self._flood)
         self._notebook = notebook.Notebook(self._outputs)
         self._operations: dict[str, Callable[..., Any]] = {
@@ -246,6 +250,7 @@ class _Server:
 
     def serve(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGALRM, self._overtime)
         while True:
             try:
                 header, body = wire.receive(self._sock)
@@ -255,80 +260,59 @@ class _Server:
             self._answer(header, body)
 
     def _answer(self, header: dict[str, Any], body: bytearray) -> None:
-        if header["op"] == "ahead":
-            answers, parts = self._ahead(header, body)
-            self.reply({"id": self._request, "answers": answers}, parts)
-        else:
-            answer, parts = self._perform(header, header["op"], header["arguments"], body)
-            self.reply({"id": self._request, **answer}, parts)
+        do = self._ahead if header["op"] == "ahead" else self._perform
+        signal.setitimer(signal.ITIMER_REAL, header["seconds"])
+        answer, parts = do(header, body)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        self.reply({"id": self._request, **answer}, parts)
 
-    def _ahead(
-        self, header: dict[str, Any], body: bytearray
-    ) -> tuple[list[dict[str, Any]], list[Any]]:
+    def _ahead(self, header: dict[str, Any], body: bytearray) -> tuple[dict[str, Any], list[bytes]]:
         """Do what will be asked, in order, as long as it is as the judge foresaw it.
 
-        Each answer has its own part of the body, and says how long that is.
+        Of each probe that was begun the reply says how many questions were answered, how long the
+        trees of the answers and their bytes are, and the number of the first handle among them.
         """
-        answers: list[dict[str, Any]] = []
-        parts: list[Any] = []
+        done: list[list[int]] = []
+        parts: list[bytes] = []
+        reply: dict[str, Any] = {"done": done}
         start, until = 0, _now() + header["going_on"]
-        for script in header["scripts"]:
-            made: list[Any] = []
-            for operation, target, tree, size in script:
-                number = header["root"] if target < 0 else made[target]
-                if number is None or _now() > until:
-                    return answers, parts
-                sent, start = body[start : start + size], start + size
-                answer, new = self._perform(header, operation, tree, sent, self._handles[number])
-                data = b"".join(new)  # a copy: what comes next may change the arrays
-                answers.append({**answer, "size": len(data)})
-                parts.append(data)
-                if "error" in answer or answer["changed"]:
-                    return answers, parts
-                value = answer["value"]
-                made.append(value[1] if type(value) is list and value[0] == "r" else None)
-        return answers, parts
+        for questions, size in header["scripts"]:
+            if done and _now() > until:
+                break
+            first = len(self._handles)
+            probe = _Probe(self, self._handles[header["root"]], body[start : start + size])
+            start += size
+            for question in questions:
+                if _now() > until or not probe.do(question):
+                    break
+            text, data = wire.to_json(probe.trees).encode("ascii"), b"".join(probe.parts)
+            done.append([len(probe.trees), len(text), len(data), first])
+            parts += (text, data)
+            if probe.stopped is not None:
+                reply["stopped"], last = probe.stopped
+                parts += last
+            if len(probe.trees) < len(questions):
+                break
+        return reply, parts
 
     def _perform(
-        self,
-        header: dict[str, Any],
-        operation: str,
-        tree: wire.Json,
-        body: bytearray,
-        *target: Any,
-    ) -> tuple[dict[str, Any], list[Any]]:
-        """Do one operation, on a target if it has one; return the answer, and what its body is."""
-        sent = bytes(body)
+        self, header: dict[str, Any], body: bytearray
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        """Do one operation; return the answer, and what its body is."""
         decoder = wire.Decoder(body, lambda number, _: self._handles[number], _tensor)
-        encoder = wire.Encoder(self._keep)
-        reply: dict[str, Any] = {}
+        encoder = wire.Encoder(self.keep)
         try:
-            arguments = (*target, *decoder.decode(tree))
-            signal.signal(signal.SIGALRM, self._overtime)
-            self._busy = True
-            signal.setitimer(signal.ITIMER_REAL, header["seconds"])
-            try:
-                value = self._operations[operation](*arguments)
-                if header.get("keep"):
-                    reply["value"] = ["r", *self._keep(value)]
-                else:
-                    reply["value"] = encoder.encode(value)
-            finally:
-                self._busy = False
-                signal.setitimer(signal.ITIMER_REAL, 0)
-            reply["changed"] = [
-                [index, encoder.encode(array)]
-                for index, (array, offset) in enumerate(decoder.arrays)
-                if array.flags.writeable and array.tobytes() != sent[offset : offset + array.nbytes]
-            ]
+            arguments = decoder.decode(header["arguments"])
+            sent = [array.tobytes() for array in decoder.arrays]
+            self.busy = True
+            value = self._operations[header["op"]](*arguments)
+            tree = ["r", *self.keep(value)] if header.get("keep") else encoder.encode(value)
+            self.busy = False
+            changes = _changes(decoder.arrays, sent)
+            return {"value": tree, "changed": _encoded(changes, encoder)}, encoder.parts
         except BaseException as error:
-            encoder = wire.Encoder(self._keep)
-            reply = {"error": notebook.describe(error)}
-            if isinstance(error, _Overtime):
-                reply["overtime"] = True
-            elif isinstance(error, wire.WireError):
-                reply["error"]["kinds"] = ["ValueError", "Exception"]
-        return reply, encoder.parts
+            self.busy = False
+            return _failed(error), []
 
     def reply(self, header: dict[str, Any], parts: list[Any] | None = None) -> None:
         """Send a frame with the outputs so far; a judge who is gone ends the worker."""
@@ -341,7 +325,10 @@ class _Server:
 
     def _cell(self, source: str, name: str, names: list[str]) -> dict[str, Any]:
         """Run a cell; return the functions and classes among these names, to save the questions."""
-        self._notebook.run(source, name)
+        try:
+            self._notebook.run(source, name)
+        finally:  # whatever the cell made of signals
+            signal.signal(signal.SIGALRM, self._overtime)
         found = {n: self._notebook.namespace.get(n) for n in names}
         return {n: v for n, v in found.items() if isinstance(v, (FunctionType, type))}
 
@@ -351,21 +338,134 @@ class _Server:
         except KeyError:
             raise LookupError(name) from None
 
-    def _keep(self, value: Any) -> tuple[int, str]:
+    def keep(self, value: Any) -> tuple[int, str]:
+        """Keep an object for the judge; return the number and the label of its handle."""
         if len(self._handles) >= _MAX_HANDLES:
             raise wire.WireError(f"more than {_MAX_HANDLES:,} objects were handed out")
         self._handles.append(value)
-        name = getattr(value, "__name__", "")
-        label = type(value).__name__ + (f" {name}" if isinstance(name, str) and name else "")
-        return len(self._handles) - 1, label[:100]
+        return len(self._handles) - 1, wire.label(value)
 
     def _overtime(self, *_: Any) -> None:
-        if self._busy:
+        if self.busy:
             raise _Overtime
 
     def _flood(self) -> None:
         self.reply({"id": self._request, "flood": True})
         os._exit(0)
+
+
+class _Probe:
+    """What a probe asks of an object, done question by question (see `ahead.Script`).
+
+    Args:
+        server: who keeps objects.
+        root: the object.
+        body: the bytes that belong to the questions.
+
+    Attributes:
+        trees: the answers; handles in them are numbered from the first.
+        stopped: the answer behind them at which it stopped, if it was one, and its body.
+    """
+
+    def __init__(self, server: _Server, root: Any, body: bytearray) -> None:
+        self.trees: list[wire.Json] = []
+        self.stopped: tuple[dict[str, Any], list[bytes]] | None = None
+        self._server = server
+        self._decoder = wire.Decoder(body, _no_object, _tensor)
+        self._encoder = wire.Encoder(self._keep)
+        self._objects = {-1: root}  # by the number of the question that they answer
+        self._arrays: dict[int, bytes] = {}
+        self._first: int | None = None
+
+    @property
+    def parts(self) -> list[bytes]:
+        """The bytes that belong to the answers."""
+        return self._encoder.parts
+
+    def do(self, question: wire.Json) -> bool:
+        """Do what a question says; return whether the next one may be done, too."""
+        number, target = len(self.trees), question[0]
+        if target not in self._objects:
+            return False
+        decoder = self._decoder
+        decoder.arrays.clear()
+        try:
+            if len(question) == 2:
+                sent: list[bytes] = []
+                self._server.busy = True
+                value = getattr(self._objects[target], question[1])
+            else:
+                args = [self._argument(item) for item in question[1]]
+                kwargs = {name: self._argument(item) for name, item in question[2].items()}
+                sent = [array.tobytes() for array in decoder.arrays]
+                self._server.busy = True
+                value = self._objects[target](*args, **kwargs)
+            tree = self._encoder.encode(value)
+            self._server.busy = False
+            if changes := _changes(decoder.arrays, sent):
+                encoder = wire.Encoder(self._server.keep)
+                answer = {"value": encoder.encode(value), "changed": _encoded(changes, encoder)}
+                self.stopped = answer, encoder.parts
+                return False
+        except _Other:
+            return False
+        except BaseException as error:
+            self._server.busy = False
+            self.stopped = _failed(error), []
+            return False
+        self.trees.append(tree)
+        kind = tree[0] if type(tree) is list else ""
+        if kind == "r":
+            self._objects[number] = value
+        elif kind == "a":
+            self._arrays[number] = self._encoder.parts[-1]
+        return True
+
+    def _argument(self, tree: wire.Json) -> Any:
+        if type(tree) is not list or tree[0] != "v":
+            return self._decoder.decode(tree)
+        number = tree[1]
+        if number not in self._arrays:
+            raise _Other
+        _, dtype, shape, _, writeable = self.trees[number]
+        copy = wire.Decoder(bytearray(self._arrays[number]), _no_object)
+        array = copy.decode(["a", dtype, shape, 0, writeable])
+        self._decoder.arrays.append(array)
+        return array
+
+    def _keep(self, value: Any) -> tuple[int, str]:
+        number, label = self._server.keep(value)
+        if self._first is None:
+            self._first = number
+        return number - self._first, label
+
+
+class _Other(Exception):
+    """An answer is not what the judge foresaw as the argument of a later question."""
+
+
+def _failed(error: BaseException) -> dict[str, Any]:
+    """The answer when an exception was raised instead."""
+    answer: dict[str, Any] = {"error": notebook.describe(error)}
+    if isinstance(error, _Overtime):
+        answer["overtime"] = True
+    elif isinstance(error, wire.WireError):
+        answer["error"]["kinds"] = ["ValueError", "Exception"]
+    return answer
+
+
+def _changes(arrays: list[wire.Array], sent: list[bytes]) -> list[tuple[int, wire.Array]]:
+    """The arrays, with their places, that are no longer what was sent."""
+    pairs = enumerate(zip(arrays, sent, strict=True))
+    return [(n, a) for n, (a, then) in pairs if a.flags.writeable and a.tobytes() != then]
+
+
+def _encoded(changes: list[tuple[int, wire.Array]], encoder: wire.Encoder) -> wire.Json:
+    return [[number, encoder.encode(array)] for number, array in changes]
+
+
+def _no_object(number: int, label: str) -> Any:
+    raise wire.WireError("an object where none can be")
 
 
 def _tensor(array: wire.Array, requires_grad: bool) -> Any:

@@ -13,10 +13,10 @@ from autograder.chapters import SLUGS, chapter
 from autograder.classroom import cells
 from autograder.classroom.release import read_source, source_path
 from autograder.classroom.sample import as_answer
-from autograder.exercise import Exercise, Operation, Script, probe
+from autograder.exercise import Exercise, Operation, probe
 from autograder.judge import judge
 from autograder.sandbox import wire
-from autograder.sandbox.ahead import Ahead, Lost
+from autograder.sandbox.ahead import Ahead, Lost, Script
 from autograder.sandbox.pool import Limits, Pool, Worker
 from autograder.verdict import Unforeseen, Verdict
 
@@ -271,28 +271,211 @@ def test_an_ended_worker_costs_only_what_was_asked_of_it(pool):
     assert set(verdicts[1:]) == {Verdict.CRASH}
 
 
+def test_what_was_returned_may_be_asked_about_in_the_same_journey(pool, monkeypatch):
+    """Not what the reference returned is sent, but that it is the answer before."""
+    exercise = Exercise("double", double, (doubles_what_it_returned, counts_nothing))
+    sent = []
+    send = wire.send
+    monkeypatch.setattr(wire, "send", lambda s, h, p, d: (sent.append(h), send(s, h, p, d)))
+    for source in (ANSWERS["right"], "def double(x): return 3 * x"):
+        with pool.worker() as worker:
+            worker.execute(source)
+            handle = worker.handle("double")
+            worker.foresees = True
+            sent.clear()
+            report = judge(exercise, handle)
+            assert report.passed is (source == ANSWERS["right"])
+        (header,) = sent
+        questions = header["scripts"][0][0]
+        arguments = [question[1][0] for question in questions]
+        assert [a[:2] for a in arguments] == [
+            *(["a", "float64"], ["v", 0]),
+            *(["a", "float64"], ["v", 2], ["v", 3]),
+        ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def double(x): return (2 * x)[::-1][::-1]",  # a view
+        "def double(x): return np.asfortranarray(2 * x)",
+        "class Mine(np.ndarray): pass\ndef double(x): return (2 * x).view(Mine)",
+        "out = np.zeros(4)\ndef double(x):\n    out[:] = 2 * x\n    return out",
+        "def double(x):\n    out = 2 * x\n    out.flags.writeable = False\n    return out",
+        "def double(x): return (2 * x).astype(np.float32)",
+        "def double(x): return list(2 * np.array(x))",
+        "def double(x): return 2 * x if x.flags.owndata else 2 * x",
+        "kept = []\ndef double(x):\n    kept.append(x)\n    kept[0][:] = 1\n    return 2 * x",
+    ],
+)
+def test_what_was_returned_comes_back_as_if_it_had_crossed_the_border(source, pool):
+    exercise = Exercise("double", double, (doubles_what_it_returned,))
+    reports = []
+    for foresees in (True, False):
+        with pool.worker() as worker:
+            worker.foresees = foresees
+            worker.execute("import numpy as np\n" + source)
+            reports.append(judge(exercise, worker.handle("double")).to_dict())
+    assert reports[0] == reports[1]
+
+
+def test_an_answer_changed_by_the_probe_is_sent_when_it_is_there(pool):
+    @probe(1)
+    def changes_what_it_returned(f, rng):
+        """It doubles what was added to what it returned."""
+        once = f(rng.normal(size=3))
+        once += 1
+        return {"twice": f(once)}
+
+    exercise = Exercise("double", double, (changes_what_it_returned,))
+    with pool.worker() as worker:
+        worker.foresees = True
+        worker.execute(ANSWERS["right"])
+        assert judge(exercise, worker.handle("double")).passed
+
+
+def test_right_to_the_last_bit_need_not_be_looked_at_again(pool):
+    """And what is right within the tolerance is."""
+    runs = []
+
+    @probe(1)
+    def is_looked_at(f, rng):
+        """It doubles."""
+        runs.append(f)
+        return {"out": f(rng.normal(size=3))}
+
+    exercise = Exercise("double", double, (is_looked_at,))
+    for source, expected in (("2 * x", 1), ("2 * x + 1e-12", 2), ("(x + x)", 1), ("x", 2)):
+        with pool.worker() as worker:
+            worker.foresees = True
+            worker.execute(f"def double(x): return {source}")
+            handle = worker.handle("double")
+            judge(exercise, handle)  # also finds out what is certain
+            runs.clear()
+            assert judge(exercise, handle).passed is (source != "x")
+        assert len(runs) == expected, source
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["True", "1.0", "np.float64(1)", "np.int64(1)", "[1]", "(1,)", "np.array(1)", "'1'", "1 + 0j"],
+)
+def test_another_type_is_not_the_same_to_the_last_bit(value, pool):
+    def one(x):
+        return 1
+
+    @probe(1)
+    def is_one(f, rng):
+        """It is one."""
+        return {"out": f(2.0)}
+
+    exercise = Exercise("one", one, (is_one,))
+    reports = []
+    for foresees in (True, False):
+        with pool.worker() as worker:
+            worker.foresees = foresees
+            worker.execute(f"import numpy as np\ndef one(x): return {value}")
+            reports.append(judge(exercise, worker.handle("one")).to_dict())
+    assert reports[0] == reports[1]
+
+
 # --- what comes back -------------------------------------------------------------------------
 
 X = np.arange(3.0)
-SCRIPT = Script([Operation(-1, None, (X,)), Operation(0, "mean"), Operation(1, None)], True)
 
 
-def answered(*answers: object, body: bytes = b"") -> Ahead:
-    ahead = Ahead(7, [SCRIPT, SCRIPT])
-    ahead.begin(0)
-    ahead.answered(0, list(answers), bytearray(body))
-    return ahead
+def remote(number: int, label: str) -> tuple[int, str]:
+    return number, label
 
 
-HANDLE = {"value": ["r", 3, "object"], "changed": [], "size": 0}
+def ahead_of(probes: int = 1, *, certain: int | None = None) -> tuple[Ahead, list[Script]]:
+    """A call that gives an object, its attribute `mean`, and a call of that; in so many probes."""
+    asked: list[Script] = []
+    ahead = Ahead(7, [certain] * probes, remote, asked.extend)
+    for script in ahead.scripts:
+        script.asks(Operation(-1, None, (X,)))
+        script.answers(object())
+        script.asks(Operation(0, "mean"))
+        script.answers(X.mean)
+        script.asks(Operation(1, None))
+        script.answers(1.0)
+    return ahead, asked
+
+
+HANDLE, METHOD = ["r", 0, "object"], ["r", 1, "builtin_function_or_method mean"]
+RIGHT = [HANDLE, METHOD, 1.0]
+
+
+def came(ahead: Ahead, asked: list[Script], *probes: list[object], **more: object) -> None:
+    """What a worker answers, from handle 40 on."""
+    texts = [wire.to_json(trees).encode() for trees in probes]
+    done = [[len(trees), len(t), 0, 40] for trees, t in zip(probes, texts, strict=True)]
+    ahead.came(asked, {"done": done, **more}, bytearray(b"".join(texts)))
 
 
 def test_a_question_is_answered_once_and_in_order():
-    ahead = answered(HANDLE, {**HANDLE, "value": ["r", 4, "method"]})
-    assert ahead.knows
-    assert ahead.take("call", 7, ((X.copy(),), {})).answer == HANDLE
-    assert ahead.take("get", 3, ("mean",)).handle == 4
+    ahead, asked = ahead_of()
+    ahead.begin(0)
+    came(ahead, asked, [["r", 0, "thing"], ["r", 1, "method"]])
+    answer, decoder, sent = ahead.take("call", 7, ((X.copy(),), {}))
+    assert (decoder.decode(answer["value"]), sent) == ((40, "thing"), [])
+    answer, decoder, _ = ahead.take("get", 40, ("mean",))
+    assert decoder.decode(answer["value"]) == (41, "method")
     assert not ahead.knows
+    assert not ahead.begin(0)
+
+
+def test_what_is_as_expected_need_not_be_asked():
+    ahead, asked = ahead_of(2)
+    assert not ahead.begin(0)
+    assert asked == ahead.scripts
+    came(ahead, asked, RIGHT, [HANDLE, METHOD, 1])
+    assert ahead.begin(0)
+    assert not ahead.begin(1)
+    assert not ahead.begin(2)
+
+
+@pytest.mark.parametrize(
+    ("trees", "more"),
+    [
+        ([], {}),
+        ([HANDLE, METHOD], {}),
+        ([HANDLE, METHOD], {"stopped": {"value": 1.0, "changed": []}}),
+        ([HANDLE, ["r", 2, METHOD[2]], 1.0], {}),
+        ([HANDLE, METHOD, 2.0], {}),
+        ([HANDLE, METHOD, True], {}),
+        ([HANDLE, METHOD, ["s", "float64", 0]], {}),
+        ([HANDLE, 1.0, 1.0], {}),
+    ],
+)
+def test_what_is_not_quite_as_expected_is_looked_at(trees, more):
+    ahead, asked = ahead_of()
+    ahead.begin(0)
+    came(ahead, asked, trees, **more)
+    assert not ahead.begin(0)
+
+
+def test_what_is_certain_in_part_is_looked_at():
+    ahead, asked = ahead_of(2, certain=2)
+    ahead.begin(0)
+    assert asked == ahead.scripts[:1]  # nothing behind it is foreseen
+    came(ahead, asked, [HANDLE, METHOD])
+    assert ahead.knows
+    assert not ahead.begin(0)
+
+
+def test_where_the_reference_raises_nothing_is_as_expected():
+    asked: list[Script] = []
+    ahead = Ahead(7, [None], remote, asked.extend)
+    (script,) = ahead.scripts
+    script.asks(Operation(-1, None, (X,)))
+    script.asks(Operation(-1, None, (X,)))
+    script.answers(1.0)
+    ahead.begin(0)
+    came(ahead, asked, [1.0])
+    assert not ahead.begin(0)
+    came(ahead, asked, [1.0, 1.0])
+    assert not ahead.begin(0)
 
 
 @pytest.mark.parametrize(
@@ -305,11 +488,14 @@ def test_a_question_is_answered_once_and_in_order():
         ("call", 7, ((X.astype(np.float32),), {})),
         ("call", 7, ((X.reshape(1, 3),), {})),
         ("call", 7, (([0.0, 1.0, 2.0],), {})),
+        ("call", 7, ((object(),), {})),
         ("set", 7, ("x", 1)),
     ],
 )
 def test_another_question_has_no_answer(operation, target, arguments):
-    ahead = answered(HANDLE, HANDLE, HANDLE)
+    ahead, asked = ahead_of()
+    ahead.begin(0)
+    came(ahead, asked, RIGHT)
     with pytest.raises(Unforeseen):
         ahead.take(operation, target, arguments)
     assert not ahead.knows  # all of the probe is asked again, one by one
@@ -319,73 +505,90 @@ def test_another_question_has_no_answer(operation, target, arguments):
     "value", [1, None, ["r"], ["r", 1], [], {}, "r", ["l", 1, 2], ["r", [1], "x"], ["r", True, ""]]
 )
 def test_an_answer_that_is_no_handle_is_the_target_of_nothing(value):
-    ahead = answered({**HANDLE, "value": value}, HANDLE)
+    ahead, asked = ahead_of()
+    ahead.begin(0)
+    came(ahead, asked, [value, METHOD])
     ahead.take("call", 7, ((X,), {}))
     with pytest.raises(Unforeseen):
-        ahead.take("get", 3, ("mean",))
+        ahead.take("get", 40, ("mean",))
 
 
 @pytest.mark.parametrize(
-    "answers",
+    "done",
     [
         None,
         7,
         "xx",
-        {"0": HANDLE},
+        {"0": [0, 0, 0, 0]},
         [1],
         [None],
-        [{}],
-        [{"size": -1}],
-        [{"size": 5}],
-        [{"size": 4}, {"size": 1}],
-        [{"size": True}],
-        [{"size": 1.0}],
-        [{"size": "1"}],
-        [{"size": [1]}],
-        [{"size": 10**30}],
+        [[]],
+        [[0, 0, 0]],
+        [[0, 0, 0, 0, 0]],
+        [[-1, 0, 0, 0]],
+        [[4, 0, 0, 0]],  # more answers than questions
+        [[0, 5, 0, 0]],
+        [[0, 0, 5, 0]],
+        [[0, 2, 3, 0]],
+        [[0, -1, 1, 0]],
+        [[True, 0, 0, 0]],
+        [[1.0, 0, 0, 0]],
+        [["1", 0, 0, 0]],
+        [[0, 0, 0, 10**30]],
+        [[0, 0, 0, 0]] * 2,  # more probes than were asked
     ],
 )
-def test_malformed_answers(answers):
-    ahead = Ahead(7, [SCRIPT])
+def test_malformed_answers(done):
+    ahead, asked = ahead_of()
     ahead.begin(0)
     with pytest.raises(wire.WireError):
-        ahead.answered(0, answers, bytearray(4))
+        ahead.came(asked, {"done": done}, bytearray(4))
 
 
-def test_more_answers_than_questions_are_not_looked_at():
-    ahead = answered(*[HANDLE] * 99)
-    ahead.begin(1)
-    for operation, target, arguments in (("call", 7, ((X,), {})), ("get", 3, ("mean",))):
-        ahead.take(operation, target, arguments)
-    assert ahead.knows
+@pytest.mark.parametrize("text", [b"", b"7", b"[1]", b"[1,2,3]", b"[1,2", b"[NaN,1]", b"\xff\xfe"])
+def test_trees_that_are_none(text):
+    ahead, asked = ahead_of()
+    ahead.begin(0)
+    ahead.came(asked, {"done": [[2, len(text), 0, 0]]}, bytearray(text))
+    with pytest.raises(wire.WireError):
+        ahead.take("call", 7, ((X,), {}))
 
 
 def test_a_probe_that_was_not_begun_is_asked_again():
-    ahead = answered(HANDLE, HANDLE, HANDLE)
-    assert len(ahead.begin(1)) == 1
-    ahead = answered(HANDLE, HANDLE, HANDLE, HANDLE)
-    assert ahead.begin(1) == []
+    ahead, asked = ahead_of(2)
+    ahead.begin(0)
+    came(ahead, asked, RIGHT)
+    asked.clear()
+    ahead.begin(1)
+    assert asked == ahead.scripts[1:]
+    came(ahead, asked, [])
+    asked.clear()
+    ahead.begin(1)
+    assert asked == []
 
 
 @pytest.mark.parametrize(
-    "answers",
+    ("reply", "body"),
     [
-        "7",
-        "[7]",
-        "[{'size': 9}]",
-        "[{'size': 0, 'value': ['r', 0, 'x'], 'changed': []}] * 9",
-        "[{'size': 0, 'value': 2.0, 'changed': 7}] * 9",
-        "[{'size': 0, 'value': 2.0, 'changed': [[0, 1]]}] * 9",
-        "[{'size': 0, 'value': ['a', 'object', [1], 0, True], 'changed': []}] * 9",
-        "[{'size': 0, 'error': 7}] * 9",
-        "[{'size': 0}] * 9",
-        "[]",
-        "[{'size': 0, 'value': 2.0, 'changed': []}] * 100000",
+        ("'done': 7", ""),
+        ("'done': [7]", ""),
+        ("'done': [[9, 9, 9, 9]]", ""),
+        ("'done': [[2, 19, 0, 0]]", '[["r",0,""],["r",0,""]]'),
+        ("'done': [[2, 9, 0, 0]]", "[2.0,2.0]"),
+        ("'done': [[2, 9, 0, 0]] * 4", "[2.0,2.0]" * 4),
+        ("'done': [[1, 26, 0, 0]]", '[["a","object",[1],0,true]]'),
+        ("'done': [[0, 2, 0, 0]], 'stopped': 7", "[]"),
+        ("'done': [[0, 2, 0, 0]], 'stopped': {'value': 2.0, 'changed': 7}", "[]"),
+        ("'done': [[0, 2, 0, 0]], 'stopped': {'value': 2.0, 'changed': [[0, 1]]}", "[]"),
+        ("'done': [[0, 2, 0, 0]], 'stopped': {'error': 7}", "[]"),
+        ("'done': [[0, 2, 0, 0]], 'stopped': {}", "[]"),
+        ("'done': []", ""),
+        ("'done': [[0, 0, 0, 0]] * 100000", ""),
     ],
 )
-def test_forged_answers_earn_nothing(answers, pool):
-    reply = f"{{'id': nonce(), 'outputs': [], 'answers': {answers}}}"
-    source = f"{PRELUDE}{FORGE}\ndef double(x):\n    everywhere(frame({reply}))\n    return 0"
+def test_forged_answers_earn_nothing(reply, body, pool):
+    forged = f"frame({{'id': nonce(), 'outputs': [], {reply}}}, {body.encode()})"
+    source = f"{PRELUDE}{FORGE}\ndef double(x):\n    everywhere({forged})\n    return 0"
     report = asked_ahead(pool, source)
     assert report["earned"] == 0
     assert all(f["verdict"] != Verdict.INTERNAL for f in report["findings"])
