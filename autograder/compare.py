@@ -7,8 +7,9 @@ sign, a transpose.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,12 +27,20 @@ class Difference:
     """How an observation differs from the expected one.
 
     Attributes:
-        sentence: for the student.
+        said: the sentence for the student, or what makes it: most are never read.
         where: which entries of a 1-D or 2-D array differ, for a small picture; or None.
     """
 
-    sentence: str
+    said: str | Callable[[], str]
     where: Mask | None = None
+
+    @property
+    def sentence(self) -> str:
+        """How it differs, for the student."""
+        if isinstance(self.said, str):
+            return self.said
+        with np.errstate(all="ignore"):
+            return self.said()
 
 
 def difference(expected: Any, got: Any, tolerance: Tolerance) -> Difference | None:
@@ -58,6 +67,11 @@ def identical(one: Any, other: Any) -> bool:
     if kind is dict:
         return identical([*one.items()], [*other.items()])
     return kind in _SCALARS and repr(one) == repr(other)
+
+
+def content(array: Array) -> tuple[str, tuple[int, ...], bytes]:
+    """What an array holds, to the last bit."""
+    return array.dtype.str, array.shape, array.tobytes()
 
 
 _SCALARS = (type(None), bool, int, float, complex, str, bytes)
@@ -205,14 +219,20 @@ def _arrays(expected: Array, got: Any, tolerance: Tolerance) -> Difference | Non
     if not differs.any():
         return None
     where = differs if 1 <= differs.ndim <= 2 else None
-    return Difference(_values_sentence(expected, got, differs, tolerance), where)
+    sentence = functools.partial(_values_sentence, expected, got, differs, tolerance)
+    return Difference(sentence, where)
 
 
 def _close(expected: Array, got: Array, tolerance: Tolerance) -> Mask:
     """Entry by entry: the same number, within the tolerance; NaN is the same as NaN."""
-    return np.asarray(
-        np.isclose(got, expected, rtol=tolerance.relative, atol=tolerance.absolute, equal_nan=True)
-    )
+    if expected.dtype != got.dtype or expected.dtype.kind not in "fc":
+        expected, got = (np.asarray(a, complex) for a in (expected, got))
+    # As `np.isclose` has it, at a fifth of its time.
+    near = np.abs(got - expected) <= tolerance.absolute + tolerance.relative * np.abs(expected)
+    near &= np.isfinite(expected)
+    near |= got == expected
+    near |= (got != got) & (expected != expected)
+    return np.asarray(near)
 
 
 def _shape_sentence(expected: tuple[int, ...], got: tuple[int, ...]) -> str:

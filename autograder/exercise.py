@@ -89,6 +89,20 @@ class Operation:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Certain:
+    """What a probe does whatever the answers are.
+
+    Attributes:
+        operations: how many of its first operations; None if that is all it does. What was
+            answered may be an argument of them: an array, by itself, unchanged or copied.
+        ends: whether it does nothing more when one of them raises an exception.
+    """
+
+    operations: int | None
+    ends: bool
+
+
 class Script(Protocol):
     """Takes down what a probe does to the reference, and what comes of it, as it happens."""
 

@@ -847,7 +847,7 @@ class TestForeseeing:
         listener = Listener(center)
         assert judge(CENTER, listener).passed
         assert listener.begun == [0, 1, 2, 3, 4]  # and that the last one has ended
-        assert [s.certain for s in listener.scripts] == [None] * 4
+        assert [s.certain.operations for s in listener.scripts] == [None] * 4
         (operation,) = listener.scripts[0].operations
         assert (operation.target, operation.attribute) == (-1, None)
         assert operation.args[0].shape == (5, 3)
@@ -857,12 +857,12 @@ class TestForeseeing:
         listener = Listener(center)
         exercise = Exercise("center", center, (centers_and_shifts, mean_zero))
         assert judge(exercise, listener).passed
-        assert [s.certain for s in listener.scripts] == [1, None]
+        assert [s.certain.operations for s in listener.scripts] == [1, None]
 
     def test_an_array_that_is_an_answer_is_foreseen_as_that(self):
         listener = Listener(center)
         assert judge(Exercise("center", center, (centers_twice,)), listener).passed
-        assert [s.certain for s in listener.scripts] == [None]
+        assert [s.certain.operations for s in listener.scripts] == [None]
 
     def test_an_input_that_the_reference_returns_is_not_taken_for_its_answer(self):
         def itself(X):
@@ -871,12 +871,12 @@ class TestForeseeing:
         exercise = Exercise("itself", itself, (asks_twice,))
         listener = Listener(itself)
         assert judge(exercise, listener).passed
-        assert [s.certain for s in listener.scripts] == [1]
+        assert [s.certain.operations for s in listener.scripts] == [1]
 
     def test_a_probe_that_goes_on_until_the_answer_is_right_ends(self):
         listener = Listener(center)
         assert judge(Exercise("center", center, (centers_until_it_is_centered,)), listener).passed
-        assert [s.certain for s in listener.scripts] == [1]
+        assert [s.certain.operations for s in listener.scripts] == [1]
 
     def test_what_was_answered_as_by_the_reference_passes_without_a_run(self):
         listener = Listener(center, known={0, 1, 2, 3})

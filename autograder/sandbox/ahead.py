@@ -23,8 +23,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..compare import identical
-from ..exercise import Operation
+from ..compare import content, identical
+from ..exercise import Certain, Operation
 from ..verdict import Unforeseen
 from . import wire
 
@@ -36,7 +36,7 @@ Answer = tuple[dict[str, Any], wire.Decoder, list[wire.Array]]
 
 
 class Lost(BaseException):
-    """A worker was ended by what it was asked ahead."""
+    """A worker was ended by what it was asked ahead, or because it was of no more use."""
 
 
 class Script:
@@ -44,23 +44,28 @@ class Script:
 
     A question is ``[target, name]`` when an attribute is read, and ``[target, [arguments...],
     {name: argument}]`` for a call; see `Operation` for the target. An argument is a tree of `wire`,
-    or ``["v", number]`` for the very array that a question before this was answered with.
+    or ``["v", number, writeable]`` for an array like the one that an earlier question was answered
+    with.
 
     Args:
-        certain: how many operations are sure; None if all are.
+        certain: which operations are sure.
         remote: makes an object of a handle's number and label.
 
     Attributes:
         questions: in order.
         whole: whether nothing else is asked.
+        ends: whether nothing more is asked after an exception.
         answered: how many questions the worker has answered; None before it has been asked.
+        rest: the bytes that belong to the answer at which the worker stopped.
     """
 
-    def __init__(self, certain: int | None, remote: Callable[[int, str], Any]) -> None:
+    def __init__(self, certain: Certain, remote: Callable[[int, str], Any]) -> None:
         self.questions: list[wire.Json] = []
-        self.whole = certain is None
+        self.whole = certain.operations is None
+        self.ends = certain.ends
         self.answered: int | None = None
-        self._certain = certain
+        self.rest = bytearray()
+        self._certain = certain.operations
         self._open = True
         self._asked = _Arguments()
         self._expected = wire.Encoder(self._number)
@@ -109,18 +114,23 @@ class Script:
         """The bytes that belong to the questions."""
         return b"".join(self._asked.parts)
 
-    def came(self, answered: int, text: bytearray, data: bytearray, first: int) -> None:
-        """Take in what came back: the JSON of so many trees, their bytes, the first handle."""
+    def came(
+        self, answered: int, text: bytearray, data: bytearray, first: int, stopped: Any
+    ) -> None:
+        """Take in what came back.
+
+        Args:
+            answered: how many questions were answered.
+            text: the JSON of the answers' trees.
+            data: their bytes.
+            first: the number of the first handle among them.
+            stopped: the answer behind them at which the worker stopped; None if there is none.
+        """
         self.answered = answered
-        self._text, self._data, self._first = text, data, first
-        self._stopped: tuple[Any, bytearray] | None = None
+        self._text, self._data, self._first, self._stopped = text, data, first, stopped
         self._given = 0
         self._again = _Arguments()
         self._came: list[wire.Json] | None = None
-
-    def stopped(self, answer: Any, data: bytearray) -> None:
-        """Take in the answer behind those, at which the worker stopped."""
-        self._stopped = answer, data
 
     @property
     def as_expected(self) -> bool:
@@ -169,11 +179,10 @@ class Script:
         self._given += 1
         if number < len(self._came):
             return {"value": self._came[number], "changed": []}, self._decoder, []
-        assert self._stopped is not None
-        answer, data = self._stopped
-        if type(answer) is not dict:
+        if type(self._stopped) is not dict:
             raise wire.WireError("malformed answers")
-        return answer, wire.Decoder(data, self._remote), self._again.arrays[arrays:]
+        decoder = wire.Decoder(self.rest, self._remote)
+        return self._stopped, decoder, self._again.arrays[arrays:]
 
     def gave(self, value: Any) -> None:
         """Remember what the last question was answered with: it may be an argument of the next."""
@@ -202,7 +211,7 @@ class _Arguments:
         self._encoder = wire.Encoder(_refuse)
         self.parts = self._encoder.parts
         self.arrays = self._encoder.arrays
-        self._answers: dict[int, tuple[int, wire.Array, bytes]] = {}
+        self._answers: dict[Any, int] = {}
 
     def trees(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
         """Return a call's arguments as trees; TypeError or Unsendable where there are none."""
@@ -211,17 +220,15 @@ class _Arguments:
     def answered(self, number: int, value: Any) -> None:
         """A question was answered with this."""
         if type(value) is np.ndarray:
-            self._answers[id(value)] = number, value, value.tobytes()
+            self._answers[content(value)] = number
 
     def _tree(self, value: Any) -> wire.Json:
-        known = self._answers.get(id(value))
-        if known is None:
-            return self._encoder.encode(value)
-        number, array, then = known
-        if array.tobytes() != then:
-            raise TypeError("an answer that was changed before it became an argument")
-        self.arrays.append(array)
-        return ["v", number]
+        if type(value) is np.ndarray and self._answers:
+            number = self._answers.get(content(value))
+            if number is not None:
+                self.arrays.append(value)
+                return ["v", number, value.flags.writeable]
+        return self._encoder.encode(value)
 
 
 def _refuse(_: Any) -> NoReturn:
@@ -243,7 +250,7 @@ class Ahead:
 
     Args:
         root: the number of the object's handle.
-        certain: how many of each probe's operations are sure; None if all are.
+        certain: which operations of each probe are sure.
         remote: makes an object of a handle's number and label.
         ask: has the worker do what these scripts ask, and calls `came` with its reply.
 
@@ -255,21 +262,22 @@ class Ahead:
     def __init__(
         self,
         root: int,
-        certain: Sequence[int | None],
+        certain: Sequence[Certain],
         remote: Callable[[int, str], Any],
         ask: Callable[[Sequence[Script]], None],
     ) -> None:
         self.root = root
-        self.scripts = [Script(count, remote) for count in certain]
+        self.scripts = [Script(each, remote) for each in certain]
         self._ask = ask
         self._now: Script | None = None
+        self._number = 0
 
     def begin(self, number: int) -> bool:
         """Begin with a probe, or end behind the last; see `Foresight`."""
         if number == len(self.scripts):
             self._now = None
             return False
-        self._now = self.scripts[number]
+        self._now, self._number = self.scripts[number], number
         if self._now.answered is None:
             asked = [self._now]
             while asked[-1].whole and number + len(asked) < len(self.scripts):
@@ -288,22 +296,28 @@ class Ahead:
             raise wire.WireError("malformed answers")
         start = texts = 0
         for script, row in zip(asked, rows, strict=False):
-            if type(row) is not list or len(row) != 4:
+            if type(row) is not list or len(row) != 5:
                 raise wire.WireError("malformed answers")
-            answered, text, data, first = map(wire.natural, row)
+            answered, text, data, first = map(wire.natural, row[:4])
             middle, end, texts = start + text, start + text + data, texts + text
             many = answered > len(script.questions) or texts > wire.MAX_HEADER
             if many or end > len(body):
                 raise wire.WireError("malformed answers")
-            script.came(answered, body[start:middle], body[middle:end], first)
+            script.came(answered, body[start:middle], body[middle:end], first, row[4])
             start = end
-        if rows and "stopped" in reply:
-            asked[len(rows) - 1].stopped(reply["stopped"], body[start:])
+        if rows:
+            asked[len(rows) - 1].rest = body[start:]
 
     @property
     def knows(self) -> bool:
         """Whether the next question has been answered."""
         return self._now is not None and self._now.knows
+
+    @property
+    def passed(self) -> bool:
+        """Whether the probe goes on although the worker has begun with the next one."""
+        behind = self.scripts[self._number + 1 : self._number + 2]
+        return self._now is not None and not self.knows and any(s.answered for s in behind)
 
     def take(self, operation: str, target: int, arguments: tuple[Any, ...]) -> Answer:
         """Return the answer to the next question, if this is it, to the last bit.

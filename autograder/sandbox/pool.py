@@ -27,7 +27,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-from ..exercise import Foresight
+from ..exercise import Certain, Foresight
 from ..verdict import Failure, Verdict
 from . import ahead, measure, replies, wire
 from .parent import Parent
@@ -335,6 +335,9 @@ class Worker:
     def request(self, operation: str, *arguments: Any) -> Any:
         """Have the worker do something with its objects, within `call_seconds`. For `Remote`."""
         seconds = self._pool.limits.call_seconds
+        if self._ahead is not None and self._ahead.passed:
+            self.close()
+            raise ahead.Lost
         if self._ahead is None or not self._ahead.knows:
             return self._request(operation, arguments, seconds)
         target, *rest = arguments
@@ -344,7 +347,7 @@ class Worker:
         self._ahead.gave(value)
         return value
 
-    def foresee(self, root: Remote, certain: Sequence[int | None]) -> Foresight | None:
+    def foresee(self, root: Remote, certain: Sequence[Certain]) -> Foresight | None:
         """Have the worker do ahead what will be asked of an object. For `Remote`.
 
         To begin with a probe raises `ahead.Lost` if the worker was ended by what it was asked.
@@ -361,7 +364,7 @@ class Worker:
         header = {
             "op": "ahead",
             "root": self._ahead.root,
-            "scripts": [[script.questions, len(script.body)] for script in scripts],
+            "scripts": [[script.questions, len(script.body), script.ends] for script in scripts],
             "going_on": ahead.SECONDS,
         }
         seconds = min(self._pool.limits.call_seconds, self._left)

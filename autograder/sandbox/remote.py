@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from ..exercise import Foresight
+from ..exercise import Certain, Foresight
 
 
 class Requests(Protocol):
@@ -14,7 +14,7 @@ class Requests(Protocol):
     def request(self, operation: str, *arguments: Any) -> Any:
         """Have the worker do something with its objects, and return what comes of it."""
 
-    def foresee(self, root: Remote, certain: Sequence[int | None]) -> Foresight | None:
+    def foresee(self, root: Remote, certain: Sequence[Certain]) -> Foresight | None:
         """Have the worker do ahead what will be asked of an object (see `ahead`)."""
 
 
@@ -51,7 +51,7 @@ class Remote:
     def __getitem__(self, key: Any) -> Any:
         return self._remote_worker.request("item", self, key)
 
-    def __foresee__(self, certain: Sequence[int | None]) -> Foresight | None:
+    def __foresee__(self, certain: Sequence[Certain]) -> Foresight | None:
         """Say ahead what will be asked; see `autograder.judge`."""
         return self._remote_worker.foresee(self, certain)
 

@@ -270,13 +270,14 @@ class _Server:
         """Do what will be asked, in order, as long as it is as the judge foresaw it.
 
         Of each probe that was begun the reply says how many questions were answered, how long the
-        trees of the answers and their bytes are, and the number of the first handle among them.
+        trees of the answers and their bytes are, the number of the first handle among them, and the
+        answer at which it stopped.
         """
-        done: list[list[int]] = []
+        done: list[list[Any]] = []
         parts: list[bytes] = []
         reply: dict[str, Any] = {"done": done}
         start, until = 0, _now() + header["going_on"]
-        for questions, size in header["scripts"]:
+        for questions, size, ends in header["scripts"]:
             if done and _now() > until:
                 break
             first = len(self._handles)
@@ -286,12 +287,11 @@ class _Server:
                 if _now() > until or not probe.do(question):
                     break
             text, data = wire.to_json(probe.trees).encode("ascii"), b"".join(probe.parts)
-            done.append([len(probe.trees), len(text), len(data), first])
+            done.append([len(probe.trees), len(text), len(data), first, probe.stopped])
             parts += (text, data)
-            if probe.stopped is not None:
-                reply["stopped"], last = probe.stopped
-                parts += last
-            if len(probe.trees) < len(questions):
+            over = ends and probe.stopped is not None and "error" in probe.stopped
+            if len(probe.trees) < len(questions) and not over:
+                parts += probe.rest
                 break
         return reply, parts
 
@@ -364,12 +364,14 @@ class _Probe:
 
     Attributes:
         trees: the answers; handles in them are numbered from the first.
-        stopped: the answer behind them at which it stopped, if it was one, and its body.
+        stopped: the answer behind them at which it stopped, if it was one.
+        rest: the bytes that belong to that.
     """
 
     def __init__(self, server: _Server, root: Any, body: bytearray) -> None:
         self.trees: list[wire.Json] = []
-        self.stopped: tuple[dict[str, Any], list[bytes]] | None = None
+        self.stopped: dict[str, Any] | None = None
+        self.rest: list[bytes] = []
         self._server = server
         self._decoder = wire.Decoder(body, _no_object, _tensor)
         self._encoder = wire.Encoder(self._keep)
@@ -404,14 +406,15 @@ class _Probe:
             self._server.busy = False
             if changes := _changes(decoder.arrays, sent):
                 encoder = wire.Encoder(self._server.keep)
-                answer = {"value": encoder.encode(value), "changed": _encoded(changes, encoder)}
-                self.stopped = answer, encoder.parts
+                tree = encoder.encode(value)
+                self.stopped = {"value": tree, "changed": _encoded(changes, encoder)}
+                self.rest = encoder.parts
                 return False
         except _Other:
             return False
         except BaseException as error:
             self._server.busy = False
-            self.stopped = _failed(error), []
+            self.stopped = _failed(error)
             return False
         self.trees.append(tree)
         kind = tree[0] if type(tree) is list else ""
@@ -424,10 +427,10 @@ class _Probe:
     def _argument(self, tree: wire.Json) -> Any:
         if type(tree) is not list or tree[0] != "v":
             return self._decoder.decode(tree)
-        number = tree[1]
+        _, number, writeable = tree
         if number not in self._arrays:
             raise _Other
-        _, dtype, shape, _, writeable = self.trees[number]
+        _, dtype, shape, _, _ = self.trees[number]
         copy = wire.Decoder(bytearray(self._arrays[number]), _no_object)
         array = copy.decode(["a", dtype, shape, 0, writeable])
         self._decoder.arrays.append(array)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from autograder.chapters import SLUGS, chapter
 from autograder.classroom import cells
 from autograder.classroom.release import read_source, source_path
 from autograder.classroom.sample import as_answer
-from autograder.exercise import Exercise, Operation, probe
+from autograder.exercise import Certain, Exercise, Operation, outcome, probe
 from autograder.judge import judge
 from autograder.sandbox import wire
 from autograder.sandbox.ahead import Ahead, Lost, Script
@@ -319,6 +320,44 @@ def test_what_was_returned_comes_back_as_if_it_had_crossed_the_border(source, po
     assert reports[0] == reports[1]
 
 
+@probe(1)
+def catches(f, rng):
+    """It does not take words."""
+    return {"first": f(1.0), "words": outcome(lambda: f("one")), "last": f(2.0)}
+
+
+def no_words(x):
+    if isinstance(x, str):
+        raise ValueError("a number, please")
+    return 2 * x
+
+
+@pytest.mark.parametrize(
+    ("source", "journeys"),
+    [
+        ("return 2 * x", 2),  # for "one" it gives "oneone", which is as good as a number here
+        ("raise NotImplementedError", 1),
+        ("return no_words(x)", 4),
+    ],
+)
+def test_an_exception_that_ends_a_probe_does_not_end_the_journey(
+    source, journeys, pool, monkeypatch
+):
+    """But one that the probe catches does."""
+    exercise = Exercise("double", no_words, (doubles, counts_nothing, catches))
+    reports = []
+    for foresees in (True, False):
+        with pool.worker() as worker:
+            worker.execute(f"{inspect.getsource(no_words)}\ndef double(x): {source}")
+            handle = worker.handle("double")
+            worker.foresees = foresees
+            made = Journeys(worker, monkeypatch)
+            reports.append(judge(exercise, handle).to_dict())
+            if foresees:
+                assert made.count <= journeys
+    assert reports[0] == reports[1]
+
+
 def test_an_answer_changed_by_the_probe_is_sent_when_it_is_there(pool):
     @probe(1)
     def changes_what_it_returned(f, rng):
@@ -388,10 +427,12 @@ def remote(number: int, label: str) -> tuple[int, str]:
     return number, label
 
 
-def ahead_of(probes: int = 1, *, certain: int | None = None) -> tuple[Ahead, list[Script]]:
+def ahead_of(
+    probes: int = 1, *, certain: int | None = None, ends: bool = True
+) -> tuple[Ahead, list[Script]]:
     """A call that gives an object, its attribute `mean`, and a call of that; in so many probes."""
     asked: list[Script] = []
-    ahead = Ahead(7, [certain] * probes, remote, asked.extend)
+    ahead = Ahead(7, [Certain(certain, ends)] * probes, remote, asked.extend)
     for script in ahead.scripts:
         script.asks(Operation(-1, None, (X,)))
         script.answers(object())
@@ -406,11 +447,11 @@ HANDLE, METHOD = ["r", 0, "object"], ["r", 1, "builtin_function_or_method mean"]
 RIGHT = [HANDLE, METHOD, 1.0]
 
 
-def came(ahead: Ahead, asked: list[Script], *probes: list[object], **more: object) -> None:
+def came(ahead: Ahead, asked: list[Script], *probes: list[object], stopped: object = None) -> None:
     """What a worker answers, from handle 40 on."""
     texts = [wire.to_json(trees).encode() for trees in probes]
-    done = [[len(trees), len(t), 0, 40] for trees, t in zip(probes, texts, strict=True)]
-    ahead.came(asked, {"done": done, **more}, bytearray(b"".join(texts)))
+    done = [[len(trees), len(t), 0, 40, stopped] for trees, t in zip(probes, texts, strict=True)]
+    ahead.came(asked, {"done": done}, bytearray(b"".join(texts)))
 
 
 def test_a_question_is_answered_once_and_in_order():
@@ -436,22 +477,22 @@ def test_what_is_as_expected_need_not_be_asked():
 
 
 @pytest.mark.parametrize(
-    ("trees", "more"),
+    ("trees", "stopped"),
     [
-        ([], {}),
-        ([HANDLE, METHOD], {}),
-        ([HANDLE, METHOD], {"stopped": {"value": 1.0, "changed": []}}),
-        ([HANDLE, ["r", 2, METHOD[2]], 1.0], {}),
-        ([HANDLE, METHOD, 2.0], {}),
-        ([HANDLE, METHOD, True], {}),
-        ([HANDLE, METHOD, ["s", "float64", 0]], {}),
-        ([HANDLE, 1.0, 1.0], {}),
+        ([], None),
+        ([HANDLE, METHOD], None),
+        ([HANDLE, METHOD], {"value": 1.0, "changed": []}),
+        ([HANDLE, ["r", 2, METHOD[2]], 1.0], None),
+        ([HANDLE, METHOD, 2.0], None),
+        ([HANDLE, METHOD, True], None),
+        ([HANDLE, METHOD, ["s", "float64", 0]], None),
+        ([HANDLE, 1.0, 1.0], None),
     ],
 )
-def test_what_is_not_quite_as_expected_is_looked_at(trees, more):
+def test_what_is_not_quite_as_expected_is_looked_at(trees, stopped):
     ahead, asked = ahead_of()
     ahead.begin(0)
-    came(ahead, asked, trees, **more)
+    came(ahead, asked, trees, stopped=stopped)
     assert not ahead.begin(0)
 
 
@@ -466,7 +507,7 @@ def test_what_is_certain_in_part_is_looked_at():
 
 def test_where_the_reference_raises_nothing_is_as_expected():
     asked: list[Script] = []
-    ahead = Ahead(7, [None], remote, asked.extend)
+    ahead = Ahead(7, [Certain(None, ends=True)], remote, asked.extend)
     (script,) = ahead.scripts
     script.asks(Operation(-1, None, (X,)))
     script.asks(Operation(-1, None, (X,)))
@@ -476,6 +517,22 @@ def test_where_the_reference_raises_nothing_is_as_expected():
     assert not ahead.begin(0)
     came(ahead, asked, [1.0, 1.0])
     assert not ahead.begin(0)
+
+
+def test_a_probe_that_goes_on_where_it_should_have_ended_is_noticed():
+    ahead, asked = ahead_of(2)
+    ahead.begin(0)
+    came(ahead, asked, RIGHT, RIGHT)
+    for operation, target, arguments in (
+        ("call", 7, ((X,), {})),
+        ("get", 40, ("mean",)),
+        ("call", 41, ((), {})),
+    ):
+        assert not ahead.passed
+        ahead.take(operation, target, arguments)
+    assert ahead.passed
+    ahead.begin(1)
+    assert not ahead.passed
 
 
 @pytest.mark.parametrize(
@@ -519,23 +576,23 @@ def test_an_answer_that_is_no_handle_is_the_target_of_nothing(value):
         None,
         7,
         "xx",
-        {"0": [0, 0, 0, 0]},
+        {"0": [0, 0, 0, 0, None]},
         [1],
         [None],
         [[]],
-        [[0, 0, 0]],
-        [[0, 0, 0, 0, 0]],
-        [[-1, 0, 0, 0]],
-        [[4, 0, 0, 0]],  # more answers than questions
-        [[0, 5, 0, 0]],
-        [[0, 0, 5, 0]],
-        [[0, 2, 3, 0]],
-        [[0, -1, 1, 0]],
-        [[True, 0, 0, 0]],
-        [[1.0, 0, 0, 0]],
-        [["1", 0, 0, 0]],
-        [[0, 0, 0, 10**30]],
-        [[0, 0, 0, 0]] * 2,  # more probes than were asked
+        [[0, 0, 0, 0]],
+        [[0, 0, 0, 0, None, 0]],
+        [[-1, 0, 0, 0, None]],
+        [[4, 0, 0, 0, None]],  # more answers than questions
+        [[0, 5, 0, 0, None]],
+        [[0, 0, 5, 0, None]],
+        [[0, 2, 3, 0, None]],
+        [[0, -1, 1, 0, None]],
+        [[True, 0, 0, 0, None]],
+        [[1.0, 0, 0, 0, None]],
+        [["1", 0, 0, 0, None]],
+        [[0, 0, 0, 10**30, None]],
+        [[0, 0, 0, 0, None]] * 2,  # more probes than were asked
     ],
 )
 def test_malformed_answers(done):
@@ -549,7 +606,7 @@ def test_malformed_answers(done):
 def test_trees_that_are_none(text):
     ahead, asked = ahead_of()
     ahead.begin(0)
-    ahead.came(asked, {"done": [[2, len(text), 0, 0]]}, bytearray(text))
+    ahead.came(asked, {"done": [[2, len(text), 0, 0, None]]}, bytearray(text))
     with pytest.raises(wire.WireError):
         ahead.take("call", 7, ((X,), {}))
 
@@ -572,18 +629,18 @@ def test_a_probe_that_was_not_begun_is_asked_again():
     [
         ("'done': 7", ""),
         ("'done': [7]", ""),
-        ("'done': [[9, 9, 9, 9]]", ""),
-        ("'done': [[2, 19, 0, 0]]", '[["r",0,""],["r",0,""]]'),
-        ("'done': [[2, 9, 0, 0]]", "[2.0,2.0]"),
-        ("'done': [[2, 9, 0, 0]] * 4", "[2.0,2.0]" * 4),
-        ("'done': [[1, 26, 0, 0]]", '[["a","object",[1],0,true]]'),
-        ("'done': [[0, 2, 0, 0]], 'stopped': 7", "[]"),
-        ("'done': [[0, 2, 0, 0]], 'stopped': {'value': 2.0, 'changed': 7}", "[]"),
-        ("'done': [[0, 2, 0, 0]], 'stopped': {'value': 2.0, 'changed': [[0, 1]]}", "[]"),
-        ("'done': [[0, 2, 0, 0]], 'stopped': {'error': 7}", "[]"),
-        ("'done': [[0, 2, 0, 0]], 'stopped': {}", "[]"),
+        ("'done': [[9, 9, 9, 9, None]]", ""),
+        ("'done': [[2, 19, 0, 0, None]]", '[["r",0,""],["r",0,""]]'),
+        ("'done': [[2, 9, 0, 0, None]]", "[2.0,2.0]"),
+        ("'done': [[2, 9, 0, 0, None]] * 4", "[2.0,2.0]" * 4),
+        ("'done': [[1, 26, 0, 0, None]]", '[["a","object",[1],0,true]]'),
+        ("'done': [[0, 2, 0, 0, 7]]", "[]"),
+        ("'done': [[0, 2, 0, 0, {'value': 2.0, 'changed': 7}]]", "[]"),
+        ("'done': [[0, 2, 0, 0, {'value': 2.0, 'changed': [[0, 1]]}]]", "[]"),
+        ("'done': [[0, 2, 0, 0, {'error': 7}]]", "[]"),
+        ("'done': [[0, 2, 0, 0, {}]]", "[]"),
         ("'done': []", ""),
-        ("'done': [[0, 0, 0, 0]] * 100000", ""),
+        ("'done': [[0, 0, 0, 0, None]] * 100000", ""),
     ],
 )
 def test_forged_answers_earn_nothing(reply, body, pool):
