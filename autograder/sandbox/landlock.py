@@ -27,53 +27,58 @@ def abi(libc: ctypes.CDLL) -> int:
 
 
 class Ruleset:
-    """Rules in the making: nothing is allowed but what is added. Raises OSError throughout."""
+    """Rules in the making: nothing is allowed but what is added. Raises OSError throughout.
+
+    What is the same for all workers is added once, in their parent; each of them then makes the
+    kernel's ruleset of it, so that none shares one with another.
+    """
 
     def __init__(self, libc: ctypes.CDLL) -> None:
         self._libc = libc
-        version = abi(libc)
-        if not version:
+        self.abi = abi(libc)
+        if not self.abi:
             raise OSError("the kernel has no Landlock")
-        self._rights = (1 << max(n for v, n in _RIGHTS_BY_ABI.items() if v <= version)) - 1
+        self._rights = (1 << max(n for v, n in _RIGHTS_BY_ABI.items() if v <= self.abi)) - 1
         fields = [self._rights]
-        if version >= _NET_BY_ABI:
+        if self.abi >= _NET_BY_ABI:
             fields.append(_BIND_OR_CONNECT)
-        if version >= _SCOPE_BY_ABI:
+        if self.abi >= _SCOPE_BY_ABI:
             fields.append(_ABSTRACT_SOCKETS_AND_SIGNALS)
-        attribute = struct.pack(f"={len(fields)}Q", *fields)
-        self._fd = libc.syscall(_CREATE, attribute, ctypes.c_size_t(len(attribute)), 0)
-        if self._fd < 0:
-            raise OSError(ctypes.get_errno(), "landlock_create_ruleset")
+        self._attribute = struct.pack(f"={len(fields)}Q", *fields)
+        self._rules: list[bytes] = []
 
-    def read(self, paths: Iterable[str | int]) -> None:
-        """Allow to read these files, and everything below these folders (paths or open ones)."""
-        for path in paths:
-            self._add(path, _READ)
+    def read(self, paths: Iterable[str]) -> None:
+        """Allow to read these files, and everything below these folders."""
+        self._rules += [self._rule(path, _READ) for path in paths]
 
-    def list(self, paths: Iterable[str | int]) -> None:
+    def list(self, paths: Iterable[str]) -> None:
         """Allow to list these folders, and those below, but not to read what is in them."""
-        for path in paths:
-            self._add(path, _READ_DIR)
+        self._rules += [self._rule(path, _READ_DIR) for path in paths]
 
-    def write(self, paths: Iterable[str | int]) -> None:
+    def write(self, *paths: str) -> None:
         """Allow everything below these folders, but to execute and to make devices."""
-        for path in paths:
-            self._add(path, self._rights & ~(1 | _MAKE_DEVICES))
+        self._rules += [self._rule(path, self._rights & ~(1 | _MAKE_DEVICES)) for path in paths]
 
     def enforce(self) -> None:
-        """Put this process behind the rules, for ever; needs no_new_privs."""
-        if self._libc.syscall(_RESTRICT, self._fd, 0):
-            raise OSError(ctypes.get_errno(), "landlock_restrict_self")
-        os.close(self._fd)
+        """Put this process behind the rules, for ever; needs no_new_privs.
 
-    def _add(self, path: str | int, rights: int) -> None:
-        fd = path if isinstance(path, int) else os.open(path, os.O_PATH | os.O_CLOEXEC)
-        try:
-            if not os.path.isdir(fd):
-                rights &= _FILE_RIGHTS
-            rule = struct.pack("=Qi", rights, fd)
-            if self._libc.syscall(_ADD_RULE, self._fd, _PATH_BENEATH, rule, 0):
-                raise OSError(ctypes.get_errno(), "landlock_add_rule", path)
-        finally:
-            if fd != path:
-                os.close(fd)
+        The open paths that the rules are about are left for the caller to close.
+        """
+        attribute, call = self._attribute, self._libc.syscall
+        ruleset = call(_CREATE, attribute, ctypes.c_size_t(len(attribute)), 0)
+        if ruleset < 0:
+            raise OSError(ctypes.get_errno(), "landlock_create_ruleset")
+        for rule in self._rules:
+            if call(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0):
+                raise OSError(ctypes.get_errno(), "landlock_add_rule")
+        if call(_RESTRICT, ruleset, 0):
+            raise OSError(ctypes.get_errno(), "landlock_restrict_self")
+        os.close(ruleset)
+
+    @staticmethod
+    def _rule(path: str, rights: int) -> bytes:
+        """Open a path, and return its ``struct landlock_path_beneath_attr``."""
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        if not os.path.isdir(fd):
+            rights &= _FILE_RIGHTS
+        return struct.pack("=Qi", rights, fd)

@@ -264,10 +264,7 @@ def describe(error: BaseException) -> dict[str, Any]:
         message = str(error)
     except Exception:
         message = "(its message could not be made)"
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(_CELL)]
-    if len(frames) > 20:
-        frames = frames[:10] + frames[-10:]
-    lines = traceback.format_list(frames)
+    lines = traceback.format_list(traceback.extract_tb(_own(error.__traceback__)))
     if isinstance(error, SyntaxError) and str(error.filename).startswith(_CELL):
         lines = traceback.format_exception_only(error)[:-1]
     return {
@@ -275,3 +272,17 @@ def describe(error: BaseException) -> dict[str, Any]:
         "message": message[:_MAX_MESSAGE],
         "traceback": "".join(lines)[:_MAX_MESSAGE],
     }
+
+
+def _own(trace: types.TracebackType | None) -> types.TracebackType | None:
+    """Return a traceback of the student's own frames alone, and not of more than twenty."""
+    own = []
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename.startswith(_CELL):
+            own.append(trace)
+        trace = trace.tb_next
+    if len(own) > 20:
+        own = own[:10] + own[-10:]
+    for one in reversed(own):
+        trace = types.TracebackType(trace, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    return trace

@@ -6,7 +6,8 @@ run, no socket to open, no signal to send to anybody, no permission or owner to 
 namespace, no key, no tracing, no memory outside the limits.
 
 The filter is classic BPF, written by hand, for x86-64 and AArch64. A system call made under
-another convention than the native one kills the worker.
+another convention than the native one kills the worker. It is short, because the kernel checks,
+translates and tries it out for every worker.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import ctypes
 import errno
 import platform
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 # name -> (number on x86-64, number on AArch64); -1 where there is none.
 ALLOWED = {
@@ -86,7 +87,8 @@ _CLONE3 = (435, 435)
 
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _KILL, _ERRNO, _ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
-_LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_RET|K
+_LOAD, _RETURN = 0x20, 0x06  # BPF_LD|W|ABS, BPF_RET|K
+_EQUAL, _GREATER, _NOT_LESS = 0x15, 0x25, 0x35  # BPF_JMP|K and JEQ, JGT, JGE
 _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 
@@ -106,25 +108,39 @@ def program() -> bytes:
 def _instructions(column: int, arch: int) -> Iterator[tuple[int, int, int, int]]:
     allow = (_RETURN, 0, 0, _ALLOW)
     deny = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
+    runs = _runs(numbers[column] for numbers in ALLOWED.values() if numbers[column] >= 0)
+    rest = []
+    for numbers, argument, values in CHECKED.values():
+        # The kernel looks at the low 32 bits of these arguments, and so does the filter.
+        rest.append((_EQUAL, 0, len(values) + 3, numbers[column]))
+        rest.append((_LOAD, 0, 0, _ARGUMENTS + 8 * argument))
+        for left, value in zip(range(len(values), 0, -1), values, strict=True):
+            rest.append((_EQUAL, left, 0, value))
+        rest += (deny, allow)
+    rest.append((_EQUAL, 0, 1, _CLONE3[column]))
+    rest.append((_RETURN, 0, 0, _ERRNO | errno.ENOSYS))
+    rest += (deny, allow)
     yield (_LOAD, 0, 0, _ARCH)
     yield (_EQUAL, 1, 0, arch)
     yield (_RETURN, 0, 0, _KILL)
     yield (_LOAD, 0, 0, _NUMBER)
-    for numbers in ALLOWED.values():
-        if numbers[column] >= 0:
-            yield (_EQUAL, 0, 1, numbers[column])
-            yield allow
-    for numbers, argument, values in CHECKED.values():
-        # The kernel looks at the low 32 bits of these arguments, and so does the filter.
-        yield (_EQUAL, 0, len(values) + 3, numbers[column])
-        yield (_LOAD, 0, 0, _ARGUMENTS + 8 * argument)
-        for left, value in zip(range(len(values), 0, -1), values, strict=True):
-            yield (_EQUAL, left, 0, value)
-        yield deny
-        yield allow
-    yield (_EQUAL, 0, 1, _CLONE3[column])
-    yield (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)
-    yield deny
+    # Runs of allowed numbers, upwards. A number beyond one goes on to the next; a number in it
+    # jumps to the very end, which allows it; a number before it is in none, and jumps to the rest.
+    for left, (first, last) in zip(range(len(runs) - 1, -1, -1), runs, strict=True):
+        yield (_GREATER, 1, 0, last)
+        yield (_NOT_LESS, 2 * left + len(rest) - 1, 2 * left, first)
+    yield from rest
+
+
+def _runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Return the runs of consecutive numbers, by their first and last, upwards."""
+    runs: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], number)
+        else:
+            runs.append((number, number))
+    return runs
 
 
 class _Program(ctypes.Structure):

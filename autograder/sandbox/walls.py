@@ -79,13 +79,12 @@ class Plan:
 
     limits: Mapping[str, int]
     scratch: str
-    address_space: int
     libc: ctypes.CDLL
     private: bool = False
     drop_uid: bool = False
-    open_paths: list[int] = field(default_factory=list)
-    listed_paths: list[int] = field(default_factory=list)
+    rules: landlock.Ruleset | None = None
     code: bytes = b""
+    rlimits: list[tuple[int, tuple[int, int]]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -120,7 +119,10 @@ def prepare(
     """
     libc = ctypes.CDLL(None, use_errno=True)
     address_space = int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE
-    plan = Plan(limits, scratch, address_space, libc)
+    plan = Plan(limits, scratch, libc)
+    for name in ("unshare", "mount", "prctl", "capset", "syscall"):
+        getattr(libc, name)  # looked up here, it need not be in every worker
+    plan.rlimits = list(_rlimits(limits, address_space))
     real = sorted({os.path.realpath(path) for path in (*packages, *SYSTEM_PATHS)})
     real = [p for p in real if not any(p.startswith(f"{above}/") for above in real)]
     hidden = tuple(os.path.realpath(path) for path in hidden)
@@ -140,9 +142,11 @@ def prepare(
     if landlock.abi(libc):
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-        plan.open_paths = _opened((*paths, *_READABLE_DEVICES))
+        plan.rules = landlock.Ruleset(libc)
+        plan.rules.read(filter(os.path.exists, (*paths, *_READABLE_DEVICES)))
         # Where something is hidden, Python still has to list the folder to import the rest.
-        plan.listed_paths = _opened(path for path in real if path not in paths)
+        plan.rules.list(path for path in real if path not in paths and os.path.exists(path))
+        plan.rules.write("/dev/null")
     else:
         plan.notes.append("no Landlock in this kernel")
     code = seccomp.program() if seccomp.supported() else b""
@@ -152,10 +156,6 @@ def prepare(
     else:
         plan.code = code
     return plan
-
-
-def _opened(paths: Iterable[str]) -> list[int]:
-    return [os.open(path, os.O_PATH | os.O_CLOEXEC) for path in paths if os.path.exists(path)]
 
 
 def _trial(action: Callable[[], None]) -> str:
@@ -218,23 +218,22 @@ def enclose(plan: Plan, parent: int) -> list[str]:
         layers.append("other user")
     _give_up_privileges(libc, parent)
     layers.append("no privileges")
-    if plan.open_paths:
-        rules = landlock.Ruleset(libc)
-        rules.read(plan.open_paths)
-        rules.list(plan.listed_paths)
-        rules.write((scratch, "/dev/null"))
-        rules.enforce()
-        layers.append(f"landlock {landlock.abi(libc)}")
-    _limit(plan)  # not earlier: the rules above need more descriptors than a student does
+    if plan.rules:
+        plan.rules.write(scratch)
+        plan.rules.enforce()
+        layers.append(f"landlock {plan.rules.abi}")
+    for what, limit in plan.rlimits:  # not earlier: the rules need more descriptors than a student
+        resource.setrlimit(what, limit)
     if plan.code:
         seccomp.load(plan.code, libc)
         layers.append("seccomp")
     return layers
 
 
-def _limit(plan: Plan) -> None:
-    limits = plan.limits
-    address_space = plan.address_space + limits["memory_bytes"]
+def _rlimits(
+    limits: Mapping[str, int], address_space: int
+) -> Iterator[tuple[int, tuple[int, int]]]:
+    address_space += limits["memory_bytes"]
     for what, soft, hard in (
         (resource.RLIMIT_AS, address_space, address_space),
         (resource.RLIMIT_CPU, limits["cpu_seconds"], limits["cpu_seconds"] + 1),
@@ -247,7 +246,7 @@ def _limit(plan: Plan) -> None:
         ceiling = resource.getrlimit(what)[1]
         if ceiling != resource.RLIM_INFINITY:
             soft, hard = min(soft, ceiling), min(hard, ceiling)
-        resource.setrlimit(what, (soft, hard))
+        yield what, (soft, hard)
 
 
 def _give_up_privileges(libc: ctypes.CDLL, parent: int) -> None:
@@ -258,13 +257,13 @@ def _give_up_privileges(libc: ctypes.CDLL, parent: int) -> None:
     for option, value in ((_PR_SET_DUMPABLE, 0), (_PR_SET_NO_NEW_PRIVS, 1)):
         if libc.prctl(option, value, 0, 0, 0):
             raise OSError(ctypes.get_errno(), "prctl")
-    die_with(parent)  # not before the change of user, which resets it
+    die_with(parent, libc)  # not before the change of user, which resets it
 
 
-def die_with(parent: int) -> None:
+def die_with(parent: int, libc: ctypes.CDLL) -> None:
     """Have the kernel end this process when its parent ends."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         raise OSError("the parent is gone")
 

@@ -65,8 +65,15 @@ def main() -> None:
                 config["scratch"],
                 private=config["namespaces"],
             )
+        # The same start for every worker, and on every regrade.
+        np.random.seed(0)  # noqa: NPY002 (students use the global state)
+        if "torch" in sys.modules:
+            sys.modules["torch"].manual_seed(0)
+        # Made here, it need not be in every worker, which puts its own line in place of this one.
+        server = _Server(socket.socketpair()[0], config["limits"]["output_bytes"])
         gc.collect()
         gc.freeze()
+        _collapse()
         reply = {"ready": True, "notes": plan.notes if plan else []}
     except BaseException as error:
         text = "".join(traceback.format_exception(error))
@@ -85,7 +92,7 @@ def main() -> None:
             break
         order = json.loads(message)
         if order["op"] == "fork":
-            reply = _fork(control, fds[0], config, plan, workers)
+            reply = _fork(control, fds[0], config, plan, workers, server)
         else:
             reply = _end(order["pid"], config["scratch"], plan, workers)
         control.send(json.dumps({**reply, "n": order["n"]}).encode())
@@ -120,7 +127,7 @@ def _preload(config: dict[str, Any]) -> None:
         del sys.modules[name]
     for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
         os.environ.pop(name, None)
-    _collapse()
+    os.environ["MPLCONFIGDIR"] = config["scratch"]
 
 
 def _collapse() -> None:
@@ -142,6 +149,7 @@ def _fork(
     config: dict[str, Any],
     plan: walls.Plan | None,
     workers: dict[int, bool],
+    server: _Server,
 ) -> dict[str, Any]:
     parent = os.getpid()
     try:
@@ -154,21 +162,22 @@ def _fork(
         workers[pid] = False
         return {"pid": pid}
     try:
-        control.close()
-        _be_a_worker(socket.socket(fileno=fd), config, plan, parent)
+        _be_a_worker(fd, server, config, plan, parent)
     finally:
         os._exit(70)
 
 
 def _be_a_worker(
-    sock: socket.socket, config: dict[str, Any], plan: walls.Plan | None, parent: int
+    fd: int, server: _Server, config: dict[str, Any], plan: walls.Plan | None, parent: int
 ) -> None:
+    sock = server.sock
+    os.dup2(fd, sock.fileno(), inheritable=False)
     os.setsid()
     if plan is None:
         scratch, layers = os.path.join(config["scratch"], f"w{os.getpid()}"), []
         os.mkdir(scratch)
         os.chdir(scratch)
-        walls.die_with(parent)
+        walls.die_with(parent, ctypes.CDLL(None))
     else:
         try:
             layers = walls.enclose(plan, parent)
@@ -176,15 +185,11 @@ def _be_a_worker(
             wire.send(sock, {"id": "hello", "error": str(error)}, [])
             return
         scratch = walls.scratch_of(plan, os.getpid())
-    os.environ.update(HOME=scratch, TMPDIR=scratch, MPLCONFIGDIR=scratch)
+    random.seed(0)  # as the others in `main`; Python gives it another seed after a fork
+    if scratch != config["scratch"]:
+        os.environ.update(HOME=scratch, TMPDIR=scratch, MPLCONFIGDIR=scratch)
     os.closerange(3, sock.fileno())
     os.closerange(sock.fileno() + 1, 1 << 16)
-    # The same start for every worker, and on every regrade.
-    random.seed(0)
-    np.random.seed(0)  # noqa: NPY002 (students use the global state)
-    if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(0)
-    server = _Server(sock, config["limits"]["output_bytes"])
     server.reply({"id": "hello", "layers": layers})
     server.serve()
 
@@ -227,11 +232,12 @@ class _Server:
     """Answers the judge's requests, one at a time, from one student's namespace.
 
     Attributes:
+        sock: the line to the judge.
         busy: whether the student's code runs; only then the alarm interrupts.
     """
 
     def __init__(self, sock: socket.socket, output_bytes: int) -> None:
-        self._sock = sock
+        self.sock = sock
         self._handles: list[Any] = []
         self._request = ""
         self.busy = False
@@ -253,7 +259,7 @@ class _Server:
         signal.signal(signal.SIGALRM, self._overtime)
         while True:
             try:
-                header, body = wire.receive(self._sock)
+                header, body = wire.receive(self.sock)
             except wire.Closed:
                 return
             self._request = header["id"]
@@ -318,10 +324,10 @@ class _Server:
         """Send a frame with the outputs so far; a judge who is gone ends the worker."""
         header["outputs"] = self._outputs.take()
         try:
-            wire.send(self._sock, header, parts or [])
+            wire.send(self.sock, header, parts or [])
         except wire.WireError as error:
             small = {"kinds": ["ValueError", "Exception"], "message": str(error), "traceback": ""}
-            wire.send(self._sock, {"id": header["id"], "error": small, "outputs": []}, [])
+            wire.send(self.sock, {"id": header["id"], "error": small, "outputs": []}, [])
 
     def _cell(self, source: str, name: str, names: list[str]) -> dict[str, Any]:
         """Run a cell; return the functions and classes among these names, to save the questions."""

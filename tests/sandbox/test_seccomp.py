@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import platform
 import re
+import struct
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,45 @@ def test_what_must_never_be_allowed() -> None:
         *("chmod", "fchmod", "fchmodat", "chown", "fchown", "lchown", "fchownat", "utimensat"),
         *("setxattr", "truncate", "mknod", "setuid", "setresuid", "capset", "mlock", "seccomp"),
     }
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_the_program_says_what_the_tables_say(
+    machine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    program = list(struct.iter_unpack("=HBBI", seccomp.program()))
+    column, arch = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}[machine]
+    allowed = {pair[column] for pair in seccomp.ALLOWED.values()}
+    checked = {pair[column]: rest for pair, *rest in seccomp.CHECKED.values()}
+    for number in (*range(1100), 0x40000000, 0x40000001, 0x7FFFFFFF, 0xFFFFFFFF):
+        assert answer(program, number, arch ^ 1, 0, 0) == KILL
+        for value in (0, 1, 8, 15, 38, 0x5401, 0x5412, 1032, 0x53564D41, 0xFFFFFFFF):
+            for place in (0, 1):
+                fine = number in allowed
+                if number in checked:
+                    which, values = checked[number]
+                    fine = (value if which == place else 99) in values
+                expected = ALLOW if fine else ENOSYS if number == 435 else EPERM
+                arguments = (value, 99) if place == 0 else (99, value)
+                assert answer(program, number, arch, *arguments) == expected, (number, arguments)
+
+
+KILL, ALLOW = 0x80000000, 0x7FFF0000
+EPERM, ENOSYS = 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS
+
+
+def answer(program: list[tuple[int, ...]], number: int, arch: int, *arguments: int) -> int:
+    """Run a filter as the kernel would."""
+    data = {0: number, 4: arch, 16: arguments[0], 24: arguments[1]}
+    loaded, at = 0, 0
+    while True:
+        code, if_true, if_false, value = program[at]
+        at += 1
+        if code == 0x06:
+            return value
+        if code == 0x20:
+            loaded = data[value]
+        else:
+            holds = {0x15: loaded == value, 0x25: loaded > value, 0x35: loaded >= value}[code]
+            at += if_true if holds else if_false
