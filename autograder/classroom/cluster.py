@@ -30,7 +30,7 @@ def grade_on_cluster(
     secret: bytes,
     *,
     limits: Limits,
-    walls: bool = True,
+    require_walls: bool = False,
 ) -> Iterator[Graded]:
     """Grade submissions on a cluster, and yield each as its batch is done.
 
@@ -40,7 +40,7 @@ def grade_on_cluster(
         submissions: what was handed in.
         secret: the course's secret; it travels to the cluster, so the cluster must be the course's.
         limits: what one submission may use up.
-        walls: whether to raise walls around students' code.
+        require_walls: whether to grade nothing where walls are missing; the results name them.
 
     Raises:
         CourseError: Dask is not installed, or the scheduler does not answer.
@@ -55,8 +55,9 @@ def grade_on_cluster(
         client = Client(address, timeout="10s", set_as_default=False)
     except (OSError, ValueError) as error:
         raise CourseError(f"there is no Dask scheduler at {address} ({error})") from error
+    setup = (assignment, secret, limits, require_walls)
     with client:
-        shared = client.scatter((assignment, secret, limits, walls), broadcast=True, hash=False)
+        shared = client.scatter(setup, broadcast=True, hash=False)
         batches = [submissions[i : i + BATCH] for i in range(0, len(submissions), BATCH)]
         futures = {
             client.submit(_grade_batch, shared, batch, key=_key(secret, limits, batch)): batch
@@ -83,10 +84,10 @@ _judges: dict[str, Judge] = {}
 
 def _grade_batch(shared: tuple[Any, ...], batch: Sequence[Submission]) -> list[Graded]:
     """Grade a batch in one of Dask's processes; its threads take turns."""
-    assignment, secret, limits, walls = shared
-    key = repr((assignment.name, limits, walls, hashlib.sha256(secret).hexdigest()))
+    assignment, secret, limits, require_walls = shared
+    key = repr((assignment.name, limits, require_walls, hashlib.sha256(secret).hexdigest()))
     with _lock:
         if key not in _judges:
-            _judges[key] = Judge(assignment, secret, Pool(limits=limits, walls=walls))
+            _judges[key] = Judge(assignment, secret, Pool(limits=limits), require_walls)
         _judges[key].assignment = assignment
         return [judge_one(_judges[key], submission) for submission in batch]

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, Template
 
 from autograder import __version__
 from autograder.classroom.gradebook import write_whole
-from autograder.classroom.grading import Graded
+from autograder.classroom.grading import Graded, printable
 from autograder.report import number
 from autograder.verdict import Verdict
 
@@ -173,5 +173,5 @@ _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 def harmless_field(value: str) -> str:
     """A field in one line that no spreadsheet takes for a formula."""
-    value = "".join(c if c.isprintable() else " " for c in value)
+    value = printable(value)
     return f"'{value}" if value.lstrip().startswith(_FORMULA) else value

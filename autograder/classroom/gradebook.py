@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from nbgrader.api import (
+    BaseCell,
     Comment,
     Grade,
     Gradebook,
@@ -27,9 +28,8 @@ from nbgrader.api import (
     new_uuid,
 )
 from nbgrader.utils import parse_utc
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import selectinload
 from traitlets import TraitError
 
 from autograder.classroom import cells
@@ -60,7 +60,6 @@ def record(course: Path, assignment: Assignment, graded: Sequence[Graded]) -> li
         CourseError: the gradebook cannot be written; it is as it was before.
     """
     directory = course_directory(course)
-    notes: list[str] = []
     _register(course, assignment, directory)
     try:
         with _opened(directory) as book:
@@ -68,10 +67,11 @@ def record(course: Path, assignment: Assignment, graded: Sequence[Graded]) -> li
             commit, book.db.commit = book.db.commit, book.db.flush
             try:
                 with book.db.no_autoflush:
-                    pages = _pages(book, assignment.name, [g.student for g in graded])
-                    for result in graded:
-                        page = pages[result.student]
-                        notes += _record_one(course, book, directory, assignment, page, result)
+                    entry = book.find_assignment(assignment.name)
+                    _enter(book.db, entry, [g.student for g in graded])
+                    _record_scores(book.db, entry, graded)
+                    _record_comments(book.db, entry, assignment, graded)
+                    notes = _record_times(book.db, entry, course, directory, graded)
                 commit()
             except BaseException:
                 book.db.rollback()
@@ -144,12 +144,11 @@ def _registered(book: Any, name: str) -> dict[str, float]:
     return {c.name: c.max_score for c in (*notebook.grade_cells, *notebook.task_cells)}
 
 
-def _pages(book: Any, name: str, students: Sequence[str]) -> dict[str, Any]:
-    """Each student's submission in the gradebook, new ones blank: read and entered all at once.
+def _enter(db: Any, entry: Any, students: Sequence[str]) -> None:
+    """Enter students and their submissions, blank, where the gradebook has none.
 
     nbgrader's own methods do the same for one student at a time, with ten queries each.
     """
-    db, entry = book.db, book.find_assignment(name)
     (notebook,) = entry.notebooks
     graded = [c.id for c in (*notebook.grade_cells, *notebook.task_cells)]
     commented = [c.id for c in (*notebook.solution_cells, *notebook.task_cells)]
@@ -180,61 +179,92 @@ def _pages(book: Any, name: str, students: Sequence[str]) -> dict[str, Any]:
     ):
         if rows:
             db.execute(insert(table), rows)
-    sheets = selectinload(SubmittedAssignment.notebooks)
-    found = db.scalars(
-        select(SubmittedAssignment)
-        .where(SubmittedAssignment.assignment_id == entry.id)
-        .options(
-            sheets.selectinload(SubmittedNotebook.grades),
-            sheets.selectinload(SubmittedNotebook.comments),
-        )
-    )
-    return {page.student_id: page for page in found}
 
 
-def _record_one(
-    course: Path,
-    book: Any,
-    directory: Any,
-    assignment: Assignment,
-    submission: Any,
-    result: Graded,
+def _record_scores(db: Any, entry: Any, graded: Sequence[Graded]) -> None:
+    """Write down what every cell earned, and where a person is asked."""
+    results = {g.student: g for g in graded}
+    scores = {(r.student, g.grade_id): g.score for r in graded for g in r.grades}
+    changes = []
+    for key, student, cell, by_hand in db.execute(_of_cells(Grade, entry, Grade.manual_score)):
+        if student in results:
+            mine = scores.get((student, cell))
+            ask = by_hand is not None or mine is None or bool(results[student].problem)
+            changes.append({"id": key, "auto_score": mine, "needs_manual_grade": ask})
+    _change(db, Grade, changes)
+
+
+def _record_comments(db: Any, entry: Any, assignment: Assignment, graded: Sequence[Graded]) -> None:
+    """Write down what there is to say at every answer."""
+    said = {g.student: comments(assignment, g) for g in graded}
+    changes = [
+        {"id": key, "auto_comment": said[student].get(cell)}
+        for key, student, cell in db.execute(_of_cells(Comment, entry))
+        if student in said
+    ]
+    _change(db, Comment, changes)
+
+
+def _record_times(
+    db: Any, entry: Any, course: Path, directory: Any, graded: Sequence[Graded]
 ) -> list[str]:
-    notes = []
-    timestamp, note = _timestamp(directory, result)
-    if note:
-        notes.append(f"{result.student}: {note}")
-    submission.timestamp = timestamp
-    (notebook,) = submission.notebooks
-    scores = {g.grade_id: g for g in result.grades}
-    for grade in notebook.grades:
-        mine = scores.get(grade.cell.name)
-        grade.auto_score = mine.score if mine else None
-        grade.needs_manual_grade = (
-            grade.manual_score is not None or grade.auto_score is None or bool(result.problem)
-        )
-    said = comments(assignment, result)
-    for comment in notebook.comments:
-        comment.auto_comment = said.get(comment.cell.name)
-    notebook.late_submission_penalty = None
-    if submission.total_seconds_late > 0:
-        book.db.flush()
-        book.db.expire(notebook)  # its score counts what a person gave, too
-        notebook.late_submission_penalty = _penalty(
-            course, result.student, float(notebook.score), float(submission.total_seconds_late)
-        )
+    """Write down when submissions were received, and what the late ones lose by it.
+
+    Returns:
+        What was odd, as sentences.
+    """
+    found = db.execute(
+        select(SubmittedAssignment.student_id, SubmittedAssignment.id, SubmittedNotebook.id)
+        .join(SubmittedNotebook.assignment)
+        .where(SubmittedAssignment.assignment_id == entry.id)
+    )
+    ids = {student: (page, sheet) for student, page, sheet in found}
+    notes, pages, sheets = [], [], []
+    for result in graded:
+        timestamp, note = _timestamp(directory, result)
+        if note:
+            notes.append(f"{result.student}: {note}")
+        page, sheet = ids[result.student]
+        pages.append({"id": page, "timestamp": timestamp})
+        sheets.append({"id": sheet, "late_submission_penalty": None})
+    _change(db, SubmittedAssignment, pages)
+    _change(db, SubmittedNotebook, sheets)
+    if entry.duedate is not None:
+        timed = {page["id"] for page in pages if page["timestamp"] is not None}
+        mine = SubmittedAssignment.assignment_id == entry.id
+        for submission in db.scalars(select(SubmittedAssignment).where(mine)):
+            if submission.id in timed and submission.total_seconds_late > 0:
+                (notebook,) = submission.notebooks  # its score counts what a person gave, too
+                notebook.late_submission_penalty = _penalty(
+                    course,
+                    submission.student_id,
+                    float(notebook.score),
+                    float(submission.total_seconds_late),
+                )
     return notes
+
+
+def _of_cells(table: Any, entry: Any, *columns: Any) -> Any:
+    """The rows of a table for the cells of all submissions: its key, the student, the cell."""
+    return (
+        select(table.id, SubmittedAssignment.student_id, BaseCell.name, *columns)
+        .join(table.notebook)
+        .join(SubmittedNotebook.assignment)
+        .join(table.cell)
+        .where(SubmittedAssignment.assignment_id == entry.id)
+    )
+
+
+def _change(db: Any, table: Any, changes: Sequence[dict[str, Any]]) -> None:
+    """Change rows, each by its key, in one go: nbgrader's objects for them would take seconds."""
+    if changes:
+        db.execute(update(table), changes)
 
 
 def comments(assignment: Assignment, result: Graded) -> dict[str, str]:
     """What to say at each solution cell, by its `grade_id`: what went wrong in what it defines."""
-    places = {
-        name: cells.grade_id(cell)
-        for cell in assignment.source.cells
-        if cells.is_solution(cell) and cell.cell_type == "code"
-        for name in cells.defined(cell.source)
-    }
     said: dict[str, str] = {}
+    places = assignment.places
     for cell, grade in zip(assignment.graded, result.grades, strict=True):
         if grade.verdict in ("", Verdict.PASS):
             continue

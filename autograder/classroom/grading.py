@@ -108,7 +108,7 @@ class Graded:
         """What to tell first: the problem, or the first thing that went wrong."""
         wrong = next((g for g in self.grades if g.verdict not in ("", Verdict.PASS)), None)
         said = self.problem or (f"{wrong.exercise}: {wrong.headline}" if wrong else "")
-        return "".join(c if c.isprintable() else " " for c in said)  # a terminal obeys the others
+        return printable(said)
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain data for JSON: what was decided, not how long it took."""
@@ -474,6 +474,11 @@ _OBEYED = (
     (re.compile(r"\](?=:(?!\s*(?:https?://|mailto:|#)))"), "] "),
     (re.compile(r"\\(?=(?:href|url|style|class|cssId|data|require|unicode|csname)\b)"), "\\\\ "),
 )
+
+
+def printable(text: str) -> str:
+    """A text in one line, with nothing in it that a terminal obeys."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def harmless(text: str) -> str:

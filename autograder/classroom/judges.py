@@ -48,17 +48,18 @@ def grade_class(
     *,
     jobs: int,
     limits: Limits,
-    walls: bool = True,
+    require_walls: bool = False,
 ) -> Iterator[Graded]:
     """Grade submissions side by side, and yield each as it is done.
 
     A judge's process that dies takes no other grade with it: the submissions that were being
     graded then, and those that failed through our own fault, are tried again, each in a process of
-    its own, and are then reported as INTERNAL.
+    its own, and are then reported as INTERNAL. Where walls are required and missing, nothing runs:
+    the results name them, without grades.
     """
     waiting = deque(submissions)
     suspects: deque[Submission] = deque()
-    setup = (assignment, secret, limits, walls)
+    setup = (assignment, secret, limits, require_walls)
     barren = 0
     while waiting and barren < _BARREN:
         barren += 1
@@ -92,8 +93,8 @@ def _pass(
     alive = True
     try:
         while running or (waiting and alive):
-            # One more than there are processes, so that none has to wait for us.
-            while alive and waiting and len(running) <= jobs:
+            # One more for each process, so that none has to wait for us, nor for the disk.
+            while alive and waiting and len(running) < 2 * jobs:
                 try:
                     future = executor.submit(_grade, waiting[0])
                 except BrokenProcessPool:
@@ -118,23 +119,27 @@ def _pass(
 
 @dataclass
 class Judge:
-    """What a judge's process holds: the assignment, the secret, and a pool of workers."""
+    """What a judge's process holds: the assignment, the secret, and a pool of workers.
+
+    One that requires walls runs no student's code where some cannot be raised.
+    """
 
     assignment: Assignment
     secret: bytes
     pool: Pool
+    require_walls: bool
 
 
 _judge: Judge | None = None
 
 
-def _start(assignment: Assignment, secret: bytes, limits: Limits, walls: bool) -> None:
+def _start(assignment: Assignment, secret: bytes, limits: Limits, require_walls: bool) -> None:
     """Begin a judge's process: its pool lives as long as it does, and it no longer than we do."""
     from autograder.sandbox.pool import Pool
 
     global _judge
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _judge = Judge(assignment, secret, Pool(limits=limits, walls=walls))
+    _judge = Judge(assignment, secret, Pool(limits=limits), require_walls)
     # To look for cycles at Python's own pace takes a tenth of a judge's time, and finds few.
     gc.freeze()
     gc.set_threshold(_OBJECTS)
@@ -153,10 +158,16 @@ def _grade(submission: Submission) -> Graded:
 
 
 def judge_one(judge: Judge, submission: Submission) -> Graded:
-    """Grade one submission; what goes wrong on our side is an INTERNAL result, not an exception."""
-    from autograder.classroom.grading import grade
+    """Grade one submission; what goes wrong on our side is an INTERNAL result, not an exception.
+
+    Where walls are missing that are required, the result names them and grades nothing.
+    """
+    from autograder.classroom.grading import Graded, grade
     from autograder.classroom.timing import OutOfTime, time_limit
 
+    if judge.require_walls and (missing := judge.pool.walls.missing):
+        name = judge.assignment.name
+        return Graded(submission.student, name, submission.digest, (), walls=missing)
     # Workers keep to their limits; this one is for the judge itself.
     seconds = 2 * judge.pool.limits.total_seconds + 60
     try:

@@ -120,8 +120,7 @@ class Ledger:
         """
         assert self._file is not None
         record = {"previous": self._last, "around": self._around, "graded": graded.to_dict()}
-        text = _as_json({**record, "seal": self._seal(record)})
-        line = text.encode("utf-8", "replace") + b"\n"
+        line = self._sealed(_as_json(record).encode("utf-8", "replace"))
         try:
             self._file.write(line)
             self._file.flush()
@@ -130,10 +129,10 @@ class Ledger:
             raise unwritable(self.path, error) from error
         self._last = hashlib.sha256(line).hexdigest()
 
-    def _seal(self, record: Mapping[str, Any]) -> str:
-        """What proves that a line was written by who has the course's secret."""
-        text = _as_json(record).encode("utf-8", "replace")
-        return hmac.new(self._secret, b"ledger\0" + text, hashlib.sha256).hexdigest()
+    def _sealed(self, record: bytes) -> bytes:
+        """The line of a record: at its end, what proves that who has the secret wrote it."""
+        seal = hmac.digest(self._secret, b"ledger\0" + record, "sha256").hex()
+        return record[:-1] + f',"seal":"{seal}"}}\n'.encode()
 
     def _read(self) -> int:
         """Read what is there, and return where the last whole line ends."""
@@ -146,7 +145,6 @@ class Ledger:
         for number, line in enumerate(data[:whole].splitlines(keepends=True), start=1):
             try:
                 record = json.loads(line)
-                seal = record.pop("seal", "")
                 previous, graded = record["previous"], record["graded"]
                 around = record["around"]
                 student = str(graded["student"])
@@ -162,7 +160,8 @@ class Ledger:
                 )
                 self._decided.clear()
             self._decided.pop(student, None)
-            sealed = hmac.compare_digest(str(seal), self._seal(record))
+            unsealed = line.rpartition(b',"seal":')[0] + b"}"
+            sealed = hmac.compare_digest(line, self._sealed(unsealed))
             ours = around.get("secret_id") == self._around["secret_id"]
             if ours and not sealed:  # with another secret it is graded again in any case
                 self.notes.append(

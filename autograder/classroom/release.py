@@ -146,12 +146,19 @@ def without_programs() -> Iterator[None]:
 
     It would start a program, which takes seconds, for one word: the version of its tables.
     """
+    from nbgrader import api
+
+    with patch.object(api, "get_alembic_version", _version):
+        yield
+
+
+def _version() -> str | None:
+    """The version of nbgrader's tables."""
     from alembic.script import ScriptDirectory
-    from nbgrader import alembic, api
+    from nbgrader import alembic
 
     (folder,) = alembic.__path__
-    with patch.object(api, "get_alembic_version", ScriptDirectory(folder).get_current_head):
-        yield
+    return ScriptDirectory(folder).get_current_head()
 
 
 def students_version(course: Path, source: NotebookNode) -> NotebookNode:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,12 +103,13 @@ def grade_assignment(console: Console, course: Path, name: str, options: Options
         task = progress.add_task(f"Grading {name}", total=len(submissions), completed=len(graded))
         known = {g.student for g in graded}
         waiting = [s for s in submissions if s.student not in known]
-        if waiting and not options.scheduler:
-            _look_at_walls(options)
-        results = (
-            grade_on_cluster(options.scheduler, assignment, waiting, secret, limits=limits)
+        grader = (
+            partial(grade_on_cluster, options.scheduler)
             if options.scheduler
-            else grade_class(assignment, waiting, secret, jobs=options.jobs, limits=limits)
+            else partial(grade_class, jobs=options.jobs)
+        )
+        results = grader(
+            assignment, waiting, secret, limits=limits, require_walls=not options.no_walls
         )
         for result in results:
             if result.walls and not options.no_walls:
@@ -151,14 +153,6 @@ def _decided(ledger: Ledger, directory: Any, submissions: Sequence[Submission]) 
     return [
         g for g in found if g is not None and (g.problem or notebook_path(directory, g).is_file())
     ]
-
-
-def _look_at_walls(options: Options) -> None:
-    """Refuse to grade a class where student code could reach out, unless it was asked for."""
-    with Pool() as pool:
-        missing = pool.walls.missing
-    if missing and not options.no_walls:
-        raise _without_walls(missing)
 
 
 def _without_walls(missing: Sequence[str]) -> CourseError:

@@ -66,10 +66,20 @@ class Assignment:
         release = students_version(course, source)
         return cls(name, source, release, cells.student_names(source))
 
-    @property
+    @functools.cached_property
     def graded(self) -> list[NotebookNode]:
         """The cells that carry points: tests, and answers that a person grades."""
         return [c for c in self.source.cells if cells.is_test(c) or cells.is_written(c)]
+
+    @functools.cached_property
+    def places(self) -> dict[str, str]:
+        """The `grade_id` of the solution cell that defines each of the students' names."""
+        return {
+            name: cells.grade_id(cell)
+            for cell in self.source.cells
+            if cells.is_solution(cell) and cell.cell_type == "code"
+            for name in cells.defined(cell.source)
+        }
 
     def asked(self, test: NotebookNode) -> list[str]:
         """The students' names that a graded cell uses."""
@@ -207,19 +217,21 @@ def _cell(raw: Any) -> NotebookNode | None:
     info = raw.get("metadata")
     nbgrader = info.get("nbgrader") if isinstance(info, dict) else None
     if isinstance(nbgrader, dict) and isinstance(nbgrader.get("grade_id"), str):
-        cell.metadata["nbgrader"] = {"grade_id": nbgrader["grade_id"]}
+        cell["metadata"] = NotebookNode(nbgrader=NotebookNode(grade_id=nbgrader["grade_id"]))
     cell["id"] = raw["id"] if isinstance(raw.get("id"), str) else ""
     return cell
 
 
 def new_cell(code: bool, source: str) -> NotebookNode:
     """A cell, without the validation that takes nbformat most of its time."""
-    cell = NotebookNode(
-        cell_type="code" if code else "markdown", id="", metadata=NotebookNode(), source=source
+    more: dict[str, Any] = {"execution_count": None, "outputs": []} if code else {}
+    return NotebookNode(
+        cell_type="code" if code else "markdown",
+        id="",
+        metadata=NotebookNode(),
+        source=source,
+        **more,
     )
-    if code:
-        cell.update(execution_count=None, outputs=[])
-    return cell
 
 
 def _first_line(error: Exception) -> str:

@@ -33,6 +33,9 @@ class PerHour(BasePlugin):
 """
 
 
+STEPS = ("_enter", "_record_scores", "_record_comments", "_record_times")
+
+
 @pytest.fixture
 def grade_all(course, desk):
     """Grade what was handed in, write it all down, and return what was odd."""
@@ -448,24 +451,25 @@ class TestTrouble:
         with pytest.raises(CourseError, match="cannot be used"):
             grade_all()
 
-    def test_a_run_that_is_stopped_writes_nothing(self, hand_in, grade_all, course, monkeypatch):
+    @pytest.mark.parametrize("step", STEPS)
+    def test_a_run_that_is_stopped_writes_nothing(
+        self, step, hand_in, grade_all, course, monkeypatch
+    ):
         for student in ("ada", "bob", "eve"):
             hand_in(student)
-        before, real = content(course), gradebook._record_one
-        calls = []
+        before, real = content(course), getattr(gradebook, step)
 
         def interrupted(*args):
-            calls.append(args)
-            if len(calls) == 3:
-                raise KeyboardInterrupt
-            return real(*args)
+            real(*args)
+            raise KeyboardInterrupt
 
-        monkeypatch.setattr(gradebook, "_record_one", interrupted)
+        monkeypatch.setattr(gradebook, step, interrupted)
         with pytest.raises(KeyboardInterrupt):
             grade_all()
         assert content(course) == before
 
-    def test_a_run_that_is_killed_writes_nothing(self, hand_in, grade_all, course):
+    @pytest.mark.parametrize("step", STEPS)
+    def test_a_run_that_is_killed_writes_nothing(self, step, hand_in, grade_all, course):
         hand_in("ada")
         grade_all()
         before = content(course)
@@ -480,15 +484,12 @@ class TestTrouble:
             assignment = Assignment.load(course, {SLUG!r})
             found = find_submissions(course / "submitted", {SLUG!r})
             graded = [judges.lost(assignment, s, "x") for s in found]
-            real, calls = gradebook._record_one, []
-            def killed(course, book, *rest):
-                real(course, book, *rest)
-                book.db.flush()
-                calls.append(1)
-                if len(calls) == 2:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return []
-            gradebook._record_one = killed
+            real = gradebook.{step}
+            def killed(db, *rest):
+                real(db, *rest)
+                db.flush()
+                os.kill(os.getpid(), signal.SIGKILL)
+            gradebook.{step} = killed
             gradebook.record(course, assignment, graded)
         """
         done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True)

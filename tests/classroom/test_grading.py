@@ -10,7 +10,7 @@ import pytest
 from classroom_helpers import LIMITS, SECRET, Desk
 
 from autograder.classroom.grading import Session, harmless
-from autograder.classroom.judges import grade_class
+from autograder.classroom.judges import Judge, grade_class, judge_one
 from autograder.sandbox.pool import Limits, Pool
 from autograder.verdict import Failure, Verdict
 
@@ -81,6 +81,17 @@ class TestClass:
         assert "died" in graded["student 0"].problem
         assert graded["student 1"].headline == "ZeroDivisionError: a bug in the grader"
         assert {graded[s.student].score for s in students[2:]} == {desk.full}
+
+    def test_nothing_runs_where_a_wall_is_missing_that_is_required(self, desk, tmp_path):
+        mark = tmp_path / "ran"
+        submission = desk.read(desk.fill_in(above=f"open({str(mark)!r}, 'w').close()"))
+        with Pool(limits=LIMITS, walls=False) as pool:
+            refused = judge_one(Judge(desk.assignment, SECRET, pool, True), submission)
+            assert (refused.grades, refused.walls) == ((), pool.walls.missing)
+            assert not mark.exists()
+            graded = judge_one(Judge(desk.assignment, SECRET, pool, False), submission)
+            assert (graded.score, graded.walls) == (desk.full, pool.walls.missing)
+        assert mark.exists()
 
     def test_timeouts_in_every_exercise_are_bounded_together(self, desk):
         loops = {
