@@ -7,6 +7,7 @@ number of points earned, which is what nbgrader takes from the cell.
 
 from __future__ import annotations
 
+import functools
 import html
 import io
 from collections.abc import Iterable
@@ -313,17 +314,26 @@ def _diagnosis_html(diagnosis: Diagnosis) -> str:
 
 
 def _finding_html(finding: Finding, detail: str) -> str:
-    good = finding.verdict is Verdict.PASS
-    told = ""
-    if not good:
-        told = (
-            f'<div style="margin-top:.15em;font-size:.95em"><strong>{finding.verdict}</strong>: '
-            f"{_code(detail)}{_picture(finding.where)}</div>"
-        )
+    if finding.verdict is Verdict.PASS:
+        return _passed_html(finding.sentence, finding.points)
+    told = (
+        f'<div style="margin-top:.15em;font-size:.95em"><strong>{finding.verdict}</strong>: '
+        f"{_code(detail)}{_picture(finding.where)}</div>"
+    )
+    return _row_html(False, finding.sentence, told, _points(finding))
+
+
+@functools.lru_cache(maxsize=512)
+def _passed_html(sentence: str, points: float) -> str:
+    """The row of a probe that passed, which is the same in most reports of a class."""
+    return _row_html(True, sentence, "", f"{number(points)}/{number(points)}")
+
+
+def _row_html(good: bool, sentence: str, told: str, points: str) -> str:
     return (
         f'<li style="display:flex;margin:.35em 0;padding:0">{_mark(good)}<div style="flex:1">'
-        f"{_code(finding.sentence)}{told}</div>"
-        f'<span style="margin-left:1em;white-space:nowrap">{_points(finding)}</span></li>'
+        f"{_code(sentence)}{told}</div>"
+        f'<span style="margin-left:1em;white-space:nowrap">{points}</span></li>'
     )
 
 

@@ -7,6 +7,7 @@ them, the names that students define are handles on the worker, and all others a
 from __future__ import annotations
 
 import copy
+import functools
 import importlib.util
 import itertools
 import json
@@ -19,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from nbformat import NotebookNode
 
 import autograder
 from autograder import graded_seed
@@ -28,15 +28,18 @@ from autograder.classroom.secret import seed
 from autograder.classroom.submissions import (
     Assignment,
     Entry,
+    Given,
     Role,
     Submission,
-    new_cell,
     worksheet,
 )
 from autograder.report import Report
 from autograder.sandbox.ahead import Lost
 from autograder.sandbox.pool import CellResult, Pool, Worker
 from autograder.verdict import Failure, Verdict
+
+Node = dict[str, Any]
+"""A part of a notebook as JSON has it: what is only written needs no more, and no validation."""
 
 
 @dataclass(frozen=True)
@@ -233,28 +236,31 @@ def grade(assignment: Assignment, submission: Submission, pool: Pool, secret: by
         return _unread(assignment, submission, pool)
     sheet = worksheet(assignment, submission)
     grades: dict[str, CellGrade] = {}
-    shown: list[NotebookNode] = []
-    early: list[tuple[NotebookNode, NotebookNode]] = []
+    shown: list[Node] = []
+    early: list[tuple[Given, Node]] = []
     with Session(pool, large_packages(sheet.entries)) as session:
         for index, entry in enumerate(sheet.entries):
-            cell = _shown(assignment, entry, index)
+            cell = _shown(entry, index)
             if entry.role in (Role.STUDENT, Role.LOCKED):
                 asked = _asked(assignment, sheet.entries[index + 1 :])
-                cell.outputs = [_safe(o) for o in _run(session, entry, cell.id, asked).outputs]
+                ran = _run(session, entry, cell["id"], asked)
+                cell["outputs"] = [_safe(o) for o in ran.outputs]
             elif entry.role is Role.TEST:
                 assert entry.origin is not None
-                result, cell.outputs = _test(assignment, submission, entry.origin, session, secret)
+                result, cell["outputs"] = _test(
+                    assignment, submission, entry.origin, session, secret
+                )
                 grades[result.grade_id] = result
                 if result.verdict in (Verdict.MISSING, Verdict.ERROR) and not result.score:
                     early.append((entry.origin, cell))
             elif entry.role is Role.WRITTEN:
-                result = _written(assignment, entry)
+                result = _written(entry)
                 grades[result.grade_id] = result
             shown.append(cell)
         for origin, cell in early:  # perhaps the answer stands below the cell that grades it
             result, outputs = _test(assignment, submission, origin, session, secret)
             if result.score != 0:
-                grades[result.grade_id], cell.outputs = result, outputs
+                grades[result.grade_id], cell["outputs"] = result, outputs
                 sheet.repairs.append(f"{result.grade_id} was above the answer; it ran at the end")
     notebook = _notebook(assignment, shown)
     return Graded(
@@ -263,7 +269,7 @@ def grade(assignment: Assignment, submission: Submission, pool: Pool, secret: by
         digest=submission.digest,
         grades=tuple(grades[cells.grade_id(c)] for c in assignment.graded),
         repairs=tuple(sheet.repairs),
-        notebook=json.dumps(notebook, ensure_ascii=False),
+        notebook=json.dumps(notebook, ensure_ascii=False, check_circular=False),
         walls=tuple(pool.walls.missing),
         seconds=time.monotonic() - start,
     )
@@ -275,8 +281,8 @@ def _unread(assignment: Assignment, submission: Submission, pool: Pool) -> Grade
     Formgrader shows only what has a notebook: this one is the release, and says what happened.
     """
     why = submission.problem
-    shown = [new_cell(False, f"**This submission could not be graded: {harmless(why)}.**")]
-    shown[0].id = "problem"
+    said = f"**This submission could not be graded: {harmless(why)}.**"
+    shown = [_cell("problem", said, code=False)]
     shown += copy.deepcopy(list(assignment.release.cells))
     grades = []
     for cell in assignment.graded:
@@ -288,7 +294,7 @@ def _unread(assignment: Assignment, submission: Submission, pool: Pool) -> Grade
         digest=submission.digest,
         grades=tuple(grades),
         problem=why,
-        notebook=nbformat.writes(_notebook(assignment, shown)),
+        notebook=nbformat.writes(nbformat.from_dict(_notebook(assignment, shown))),
         walls=tuple(pool.walls.missing),
     )
 
@@ -296,12 +302,14 @@ def _unread(assignment: Assignment, submission: Submission, pool: Pool) -> Grade
 # Packages that take long to import, and the words by which code shows that it uses them.
 _LARGE = {"matplotlib": ("matplotlib", "pylab"), "torch": ("torch",)}
 
+_spec = functools.cache(importlib.util.find_spec)
+
 
 def large_packages(entries: Sequence[Entry]) -> list[str]:
     """The packages that a notebook's worker should have imported already, as its code uses them."""
     code = "\n".join(e.source for e in entries if e.role in (Role.STUDENT, Role.LOCKED))
     used = [name for name, words in _LARGE.items() if any(word in code for word in words)]
-    return [name for name in used if importlib.util.find_spec(name) is not None]
+    return [name for name in used if _spec(name) is not None]
 
 
 def _asked(assignment: Assignment, following: Sequence[Entry]) -> list[str]:
@@ -321,24 +329,19 @@ def _run(session: Session, entry: Entry, name: str, asked: Sequence[str]) -> Cel
     except Failure as failure:
         if failure.verdict is Verdict.INTERNAL:
             raise
-        output = {
-            "output_type": "error",
-            "ename": failure.verdict.value,
-            "evalue": failure.message,
-            "traceback": [f"{failure.verdict}: {failure.message}"],
-        }
+        output = _error(failure.verdict, failure.message)
         return CellResult(failure.verdict, [output], failure, 0.0)
 
 
 def _test(
     assignment: Assignment,
     submission: Submission,
-    origin: NotebookNode,
+    origin: Given,
     session: Session,
     secret: bytes,
-) -> tuple[CellGrade, list[NotebookNode]]:
+) -> tuple[CellGrade, list[Node]]:
     """Run a graded cell, here, with handles for the student's names."""
-    name, points = cells.grade_id(origin), cells.points(origin)
+    name, points = origin.name, origin.points
     start = time.monotonic()
     token = graded_seed.set(seed(secret, assignment.name, submission.student, name))
     try:
@@ -369,14 +372,20 @@ def _test(
     return CellGrade(name, name, points, score, verdict), [shown]
 
 
-def _result(data: dict[str, str]) -> NotebookNode:
-    """What a graded cell shows; made without nbformat's validation, like `new_cell`."""
-    return NotebookNode(
-        output_type="execute_result",
-        data=NotebookNode(data),
-        metadata=NotebookNode(),
-        execution_count=None,
-    )
+def _result(data: dict[str, str]) -> Node:
+    """What a graded cell shows."""
+    kind = "execute_result"
+    return {"output_type": kind, "data": data, "metadata": {}, "execution_count": None}
+
+
+def _error(verdict: Verdict, message: str) -> Node:
+    """What a cell shows that failed."""
+    return {
+        "output_type": "error",
+        "ename": verdict.value,
+        "evalue": message,
+        "traceback": [f"{verdict}: {message}"],
+    }
 
 
 _PACKAGE = Path(autograder.__file__).parent
@@ -390,7 +399,7 @@ def _is_ours(error: Exception) -> bool:
     return any(_PACKAGE in f.parents and remote not in f.parents for f in beneath)
 
 
-def _reported(name: str, points: float, report: Report) -> tuple[CellGrade, list[NotebookNode]]:
+def _reported(name: str, points: float, report: Report) -> tuple[CellGrade, list[Node]]:
     if report.verdict is Verdict.INTERNAL:
         return _failed(name, points, Verdict.INTERNAL, report.headline)
     score = float(min(max(report.earned, 0.0), points))
@@ -411,24 +420,22 @@ def _reported(name: str, points: float, report: Report) -> tuple[CellGrade, list
 
 def _failed(
     name: str, points: float, verdict: Verdict, message: str
-) -> tuple[CellGrade, list[NotebookNode]]:
-    shown = nbformat.v4.new_output(
-        "error", ename=verdict.value, evalue=message, traceback=[f"{verdict}: {message}"]
-    )
+) -> tuple[CellGrade, list[Node]]:
     score = None if verdict is Verdict.INTERNAL else 0.0
-    return CellGrade(name, name, points, score, verdict.value, message), [shown]
+    grade = CellGrade(name, name, points, score, verdict.value, message)
+    return grade, [_error(verdict, message)]
 
 
-def _written(assignment: Assignment, entry: Entry) -> CellGrade:
+def _written(entry: Entry) -> CellGrade:
     """An answer that a person grades; one that was not touched is 0, as nbgrader has it."""
     origin = entry.origin
     assert origin is not None
-    released = assignment.release.cells[assignment.source.cells.index(origin)]
-    empty = entry.source.strip() in ("", released.source.strip())
+    # A task is answered in cells of the student's own.
+    empty = origin.solution and entry.source.strip() in ("", origin.released.strip())
     return CellGrade(
-        cells.grade_id(origin),
-        cells.grade_id(origin),
-        cells.points(origin),
+        origin.name,
+        origin.name,
+        origin.points,
         0.0 if empty else None,
         Verdict.MISSING.value if empty else "",
         "no answer" if empty else "",
@@ -438,27 +445,33 @@ def _written(assignment: Assignment, entry: Entry) -> CellGrade:
 # --- the notebook as graded ------------------------------------------------------------------
 
 
-def _shown(assignment: Assignment, entry: Entry, index: int) -> NotebookNode:
+def _cell(name: str, source: str, *, code: bool, metadata: Node | None = None) -> Node:
+    cell = {
+        "cell_type": "code" if code else "markdown",
+        "id": name,
+        "metadata": metadata or {},
+        "source": source,
+    }
+    return {**cell, "execution_count": None, "outputs": []} if code else cell
+
+
+def _shown(entry: Entry, index: int) -> Node:
     """The cell that formgrader shows: our metadata, the student's words without their markup.
 
     Of a graded cell the released version is shown, because feedback must not hold hidden tests.
     """
-    origin = entry.origin
-    code = entry.role in (Role.STUDENT, Role.LOCKED, Role.TEST) or (
-        origin is not None and origin.cell_type == "code"
-    )
-    source = entry.source if code or entry.role is Role.LOCKED else harmless(entry.source)
-    if entry.role is Role.TEXT and origin is not None:
+    name, origin = f"cell-{index}", entry.origin
+    if origin is None:
+        code = entry.role is Role.STUDENT
+        return _cell(name, entry.source if code else harmless(entry.source), code=code)
+    code = origin.code or entry.role is Role.STUDENT
+    if entry.role is Role.TEST:
+        source = origin.released
+    elif entry.role is Role.TEXT:
         source = _MARK_SCHEME.sub("", entry.source)
-    cell = new_cell(code, source)
-    cell.id = f"cell-{index}"
-    if origin is not None:
-        released = assignment.release.cells[assignment.source.cells.index(origin)]
-        cell.metadata = nbformat.from_dict(dict(released.metadata))
-        cell.id = released.id
-        if entry.role is Role.TEST:
-            cell.source = released.source
-    return cell
+    else:
+        source = entry.source if code else harmless(entry.source)
+    return _cell(origin.id or name, source, code=code, metadata=origin.metadata)
 
 
 # The lines around what only the person who grades needs; Markdown takes them for headings.
@@ -491,29 +504,23 @@ def harmless(text: str) -> str:
     return text
 
 
-def _safe(output: dict[str, Any]) -> NotebookNode:
+def _safe(output: Node) -> Node:
     """A student's output as text and pixels only: nothing that a browser would run."""
     kept = ("text/plain", "image/png", "image/jpeg")
     if "data" in output:
         output = {**output, "data": {k: v for k, v in output["data"].items() if k in kept}}
         output["metadata"] = {}
-    return nbformat.from_dict(output)
+    return output
 
 
-def _notebook(assignment: Assignment, shown: list[NotebookNode]) -> NotebookNode:
-    notebook = NotebookNode(
-        cells=shown,
-        metadata=nbformat.from_dict(dict(assignment.source.metadata)),
-        nbformat=4,
-        nbformat_minor=5,
-    )
+def _notebook(assignment: Assignment, shown: list[Node]) -> Node:
     seen: set[str] = set()
-    for index, cell in enumerate(notebook.cells):
-        while cell.id in seen:
-            cell.id = f"cell-{index}-{len(seen)}"
-        seen.add(cell.id)
-        if cell.cell_type == "code":
-            for output in cell.outputs:
-                if output.output_type == "execute_result":
-                    output.execution_count = None
-    return notebook
+    for index, cell in enumerate(shown):
+        while cell["id"] in seen:
+            cell["id"] = f"cell-{index}-{len(seen)}"
+        seen.add(cell["id"])
+        for output in cell.get("outputs", ()):
+            if output["output_type"] == "execute_result":
+                output["execution_count"] = None
+    metadata = assignment.source.metadata
+    return {"cells": shown, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}

@@ -78,7 +78,11 @@ def source_path(course: Path, assignment: str) -> Path:
 def read_source(path: Path) -> NotebookNode:
     """The instructor's source as a notebook, with the same cell ids each time."""
     if path.suffix == ".ipynb":
-        return nbformat.read(path, as_version=4)
+        notebook = nbformat.read(path, as_version=4)
+        for index, cell in enumerate(notebook.cells):  # before 4.5 there were no ids
+            cell.setdefault("id", f"cell-{index}")
+        notebook.nbformat_minor = 5
+        return notebook
     notebook = jupytext.read(path, fmt="py:percent")
     notebook.metadata.pop("jupytext", None)
     for index, cell in enumerate(notebook.cells):

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import nbformat
 from nbformat import NotebookNode
@@ -37,6 +37,70 @@ MAX_ANSWER = 100_000
 
 ALIKE = 0.75
 """How much a cell without its metadata must say the same (`_alike`) to be taken for ours."""
+
+
+class Role(Enum):
+    """What a cell of a worksheet is."""
+
+    STUDENT = "the student's code"
+    LOCKED = "the instructor's code"
+    TEST = "a graded cell"
+    WRITTEN = "an answer that a person grades"
+    TEXT = "text"
+
+
+@dataclass(frozen=True)
+class Given:
+    """A cell of the instructor's.
+
+    Attributes:
+        role: what it is on a worksheet.
+        code: whether it is code, and not text.
+        source: what the instructor wrote in it.
+        released: what students get of that.
+        metadata: its metadata, as students get it.
+        id: its cell id; empty when it has none.
+        name: its `grade_id`; empty when it has none.
+        points: what it is worth; 0 when it is not graded.
+        locked: whether students should leave it as it is.
+        solution: whether students write in it.
+    """
+
+    role: Role
+    code: bool
+    source: str
+    released: str
+    metadata: dict[str, Any]
+    id: str
+    name: str
+    points: float
+    locked: bool
+    solution: bool
+
+    @classmethod
+    def of(cls, source: NotebookNode, release: NotebookNode) -> Given:
+        """What a cell says of itself, in the instructor's notebook and in the students'."""
+        code, locked = source.cell_type == "code", bool(cells.metadata(source).get("locked"))
+        if cells.is_test(source):
+            role = Role.TEST
+        elif cells.is_written(source):
+            role = Role.WRITTEN
+        elif locked:
+            role = Role.LOCKED if code else Role.TEXT
+        else:
+            role = Role.STUDENT
+        return cls(
+            role,
+            code,
+            source.source,
+            release.source,
+            release.metadata,
+            source.get("id", ""),
+            cells.grade_id(source),
+            cells.points(source) if role in (Role.TEST, Role.WRITTEN) else 0.0,
+            locked,
+            cells.is_solution(source),
+        )
 
 
 @dataclass(frozen=True)
@@ -67,6 +131,11 @@ class Assignment:
         return cls(name, source, release, cells.student_names(source))
 
     @functools.cached_property
+    def given(self) -> list[Given]:
+        """The instructor's cells, read once for all submissions."""
+        return list(map(Given.of, self.source.cells, self.release.cells))
+
+    @functools.cached_property
     def graded(self) -> list[NotebookNode]:
         """The cells that carry points: tests, and answers that a person grades."""
         return [c for c in self.source.cells if cells.is_test(c) or cells.is_written(c)]
@@ -81,10 +150,26 @@ class Assignment:
             for name in cells.defined(cell.source)
         }
 
-    def asked(self, test: NotebookNode) -> list[str]:
+    def asked(self, test: Given) -> list[str]:
         """The students' names that a graded cell uses."""
         used = cells.free_names(test.source)
         return [name for name in self.names if name in used]
+
+
+class Cell(NamedTuple):
+    """A cell that a student handed in: what is read of it.
+
+    Attributes:
+        code: whether it is code, and not text.
+        source: what it says.
+        id: its cell id; empty when it has none.
+        name: its `grade_id`; empty when it has none.
+    """
+
+    code: bool
+    source: str
+    id: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -94,7 +179,7 @@ class Submission:
     Attributes:
         student: the student's id: the folder's name.
         path: the notebook.
-        cells: its cells, as nbformat 4 has them; empty when it cannot be read.
+        cells: its cells; empty when it cannot be read.
         digest: SHA-256 of the file, in hex; empty when there is no file.
         problem: why it cannot be read, as a sentence; empty when it can.
         notes: what was odd about the file, but could be dealt with.
@@ -102,7 +187,7 @@ class Submission:
 
     student: str
     path: Path
-    cells: tuple[NotebookNode, ...] = ()
+    cells: tuple[Cell, ...] = ()
     digest: str = ""
     problem: str = ""
     notes: tuple[str, ...] = ()
@@ -163,7 +248,7 @@ class Unreadable(Exception):
     """A notebook that cannot be read; the message says why."""
 
 
-def parse(data: bytes) -> tuple[list[NotebookNode], list[str]]:
+def parse(data: bytes) -> tuple[list[Cell], list[str]]:
     """The cells of a notebook file, and what was odd about it.
 
     Raises:
@@ -204,7 +289,7 @@ def parse(data: bytes) -> tuple[list[NotebookNode], list[str]]:
     return found, notes
 
 
-def _cell(raw: Any) -> NotebookNode | None:
+def _cell(raw: Any) -> Cell | None:
     """A clean cell of what a file holds; outputs are dropped, odd fields are left out."""
     if not isinstance(raw, dict):
         return None
@@ -213,24 +298,12 @@ def _cell(raw: Any) -> NotebookNode | None:
         source = "".join(s for s in source if isinstance(s, str))
     if not isinstance(source, str):
         return None
-    cell = new_cell(raw.get("cell_type") == "code", _text(source))  # lone surrogates are no text
-    info = raw.get("metadata")
-    nbgrader = info.get("nbgrader") if isinstance(info, dict) else None
-    if isinstance(nbgrader, dict) and isinstance(nbgrader.get("grade_id"), str):
-        cell["metadata"] = NotebookNode(nbgrader=NotebookNode(grade_id=nbgrader["grade_id"]))
-    cell["id"] = raw["id"] if isinstance(raw.get("id"), str) else ""
-    return cell
-
-
-def new_cell(code: bool, source: str) -> NotebookNode:
-    """A cell, without the validation that takes nbformat most of its time."""
-    more: dict[str, Any] = {"execution_count": None, "outputs": []} if code else {}
-    return NotebookNode(
-        cell_type="code" if code else "markdown",
-        id="",
-        metadata=NotebookNode(),
-        source=source,
-        **more,
+    name = cells.metadata(raw).get("grade_id") if isinstance(raw.get("metadata"), dict) else None
+    return Cell(
+        raw.get("cell_type") == "code",
+        _text(source),  # lone surrogates are no text
+        raw["id"] if isinstance(raw.get("id"), str) else "",
+        name if isinstance(name, str) else "",
     )
 
 
@@ -239,16 +312,6 @@ def _first_line(error: Exception) -> str:
 
 
 # --- matching --------------------------------------------------------------------------------
-
-
-class Role(Enum):
-    """What a cell of a worksheet is."""
-
-    STUDENT = "the student's code"
-    LOCKED = "the instructor's code"
-    TEST = "a graded cell"
-    WRITTEN = "an answer that a person grades"
-    TEXT = "text"
 
 
 @dataclass
@@ -263,7 +326,7 @@ class Entry:
 
     role: Role
     source: str
-    origin: NotebookNode | None = None
+    origin: Given | None = None
 
 
 @dataclass
@@ -282,64 +345,65 @@ def worksheet(assignment: Assignment, submission: Submission) -> Worksheet:
     """
     sheet = Worksheet(repairs=list(submission.notes))
     place = match(assignment, submission.cells, sheet.repairs)
-    ours = {index: origin for origin, index in enumerate(place) if index is not None}
-    missing = [i for i, index in enumerate(place) if index is None]
+    stands_for = dict(zip(place, assignment.given, strict=True))
     for index, cell in enumerate(submission.cells):
-        origin = assignment.source.cells[ours[index]] if index in ours else None
-        entry = _entry(cell, origin)
-        sheet.entries.append(entry)
-        if origin is not None and _is_locked(origin):
+        origin = stands_for.get(index)
+        sheet.entries.append(_entry(cell, origin))
+        if origin is not None and origin.locked:
             # Within nbgrader's own autograde the cell has the source's text already.
-            theirs = (assignment.release.cells[ours[index]].source, origin.source)
-            if cell.source.strip() not in [text.strip() for text in theirs]:
-                name = cells.grade_id(origin)
+            theirs = (origin.released.strip(), origin.source.strip())
+            if cell.source.strip() not in theirs:
+                name = origin.name
                 sheet.repairs.append(f"{name} had been edited; the instructor's version was used")
-    for i in missing:
-        _put_back(sheet, assignment.source, i)
+    for i, found in enumerate(place):
+        if found is None:
+            _put_back(sheet, assignment.given, i)
     return sheet
 
 
 def match(
-    assignment: Assignment, submitted: Sequence[NotebookNode], repairs: list[str]
+    assignment: Assignment, submitted: Sequence[Cell], repairs: list[str]
 ) -> list[int | None]:
     """For each cell of the instructor's, the index of the student's cell that stands for it.
 
     None where there is none, and for cells without a `grade_id`, which need no place.
     """
-    source, release = assignment.source.cells, assignment.release.cells
-    place: list[int | None] = [None] * len(source)
+    given = assignment.given
+    place: list[int | None] = [None] * len(given)
     free = dict(enumerate(submitted))
+    called: dict[str, list[int]] = {}
+    for k, cell in free.items():
+        called.setdefault(cell.name, []).append(k)
 
     def take(i: int, index: int) -> None:
         place[i] = index
         del free[index]
 
-    named = [i for i, cell in enumerate(source) if cells.grade_id(cell)]
-    for i in named:
-        name = cells.grade_id(source[i])
-        same = [k for k, cell in free.items() if cells.grade_id(cell) == name]
+    named = [(i, ours) for i, ours in enumerate(given) if ours.name]
+    for i, ours in named:
+        same = [k for k in called.get(ours.name, ()) if k in free]
         if len(same) == 1:
             take(i, same[0])
         elif same:
-            take(i, max(same, key=lambda k: (_alike(release[i], free[k]), -k)))
-            repairs.append(f"{name} is there {len(same)} times; one was graded")
+            take(i, max(same, key=lambda k: (_alike(ours, free[k]), -k)))
+            repairs.append(f"{ours.name} is there {len(same)} times; one was graded")
     found: dict[str, list[str]] = {"by their ids": [], "by what they say": [], "by their place": []}
-    for i in named:
-        if place[i] is None and source[i].get("id"):
-            same = [k for k, cell in free.items() if cell.id == source[i].id]
+    for i, ours in named:
+        if place[i] is None and ours.id:
+            same = [k for k, cell in free.items() if cell.id == ours.id]
             if same:
                 take(i, same[0])
-                found["by their ids"].append(cells.grade_id(source[i]))
-    for i in named:
+                found["by their ids"].append(ours.name)
+    for i, ours in named:
         if place[i] is None:
-            scores = {k: _alike(release[i], cell, source[i]) for k, cell in free.items()}
+            scores = {k: _answers(ours, cell) for k, cell in free.items()}
             best = max(scores, key=lambda k: scores[k], default=-1)
             if best >= 0 and scores[best] >= ALIKE:
                 take(i, best)
-                found["by what they say"].append(cells.grade_id(source[i]))
-            elif (behind := _behind(i, place, free, source)) is not None:
+                found["by what they say"].append(ours.name)
+            elif (behind := _behind(i, place, free, ours)) is not None:
                 take(i, behind)
-                found["by their place"].append(cells.grade_id(source[i]))
+                found["by their place"].append(ours.name)
     for how, which in found.items():
         if which:
             few = ", ".join(which[:3]) + (", …" if len(which) > 3 else "")
@@ -347,20 +411,23 @@ def match(
     return place
 
 
-def _alike(
-    release: NotebookNode, cell: NotebookNode, solution: NotebookNode | None = None
-) -> float:
+def _alike(ours: Given, cell: Cell) -> float:
     """How much a student's cell looks like one of ours, from 0 to 1."""
-    if cell.cell_type != release.cell_type:
+    if cell.code != ours.code:
         return 0.0
-    if solution is not None and release.cell_type == "code" and cells.is_solution(solution):
-        defines = _defines(solution.source)
-        return 1.0 if defines and defines <= _defines(cell.source) else 0.0
-    if not len(release.source) / 2 <= len(cell.source) <= 2 * len(release.source):
+    if not len(ours.released) / 2 <= len(cell.source) <= 2 * len(ours.released):
         return 0.0
     # Words, counted: it takes linear time, whatever a submission was made to look like.
-    ours, theirs = (Counter(re.findall(r"\w+", c.source)) for c in (release, cell))
-    return 2 * (ours & theirs).total() / max(1, ours.total() + theirs.total())
+    said, theirs = (Counter(re.findall(r"\w+", text)) for text in (ours.released, cell.source))
+    return 2 * (said & theirs).total() / max(1, said.total() + theirs.total())
+
+
+def _answers(ours: Given, cell: Cell) -> float:
+    """The same for a cell without its metadata: an answer is known by what it defines."""
+    if not (ours.code and ours.solution):
+        return _alike(ours, cell)
+    defines = _defines(ours.source)
+    return float(cell.code and bool(defines) and defines <= _defines(cell.source))
 
 
 @functools.lru_cache(maxsize=256)
@@ -373,61 +440,44 @@ def _defines(code: str) -> frozenset[str]:
         return frozenset(cells.defined(code))
 
 
-def _behind(
-    i: int,
-    place: Sequence[int | None],
-    free: dict[int, NotebookNode],
-    source: Sequence[NotebookNode],
-) -> int | None:
+def _behind(i: int, place: Sequence[int | None], free: dict[int, Cell], ours: Given) -> int | None:
     """For a written answer, the student's free text cell right behind the question; or None."""
     before = place[i - 1] if i else None
-    if not cells.is_written(source[i]) or before is None:
+    if ours.role is not Role.WRITTEN or before is None:
         return None
     cell = free.get(before + 1)
-    return before + 1 if cell is not None and cell.cell_type == source[i].cell_type else None
+    return before + 1 if cell is not None and cell.code == ours.code else None
 
 
-def _entry(cell: NotebookNode, origin: NotebookNode | None) -> Entry:
+def _entry(cell: Cell, origin: Given | None) -> Entry:
     if origin is None:
-        code = cell.cell_type == "code"
-        return Entry(Role.STUDENT if code else Role.TEXT, cell.source)
-    if cells.is_test(origin):
-        return Entry(Role.TEST, origin.source, origin)
-    if _is_locked(origin):
-        code = origin.cell_type == "code"
-        return Entry(Role.LOCKED if code else Role.TEXT, origin.source, origin)
-    if cells.is_written(origin):
-        return Entry(Role.WRITTEN, cell.source, origin)
-    return Entry(Role.STUDENT, cell.source, origin)
+        return Entry(Role.STUDENT if cell.code else Role.TEXT, cell.source)
+    theirs = origin.role in (Role.STUDENT, Role.WRITTEN)
+    return Entry(origin.role, cell.source if theirs else origin.source, origin)
 
 
-def _is_locked(origin: NotebookNode) -> bool:
-    return bool(cells.metadata(origin).get("locked"))
-
-
-def _put_back(sheet: Worksheet, source: NotebookNode, i: int) -> None:
+def _put_back(sheet: Worksheet, given: Sequence[Given], i: int) -> None:
     """Put one of the instructor's cells back that the submission does not have."""
-    origin = source.cells[i]
-    name = cells.grade_id(origin)
+    origin = given[i]
+    name, role = origin.name, origin.role
     if not name:
         return
-    if cells.is_test(origin):
+    if role is Role.TEST:
         # At the end, where everything that the student defined is there.
-        sheet.entries.append(Entry(Role.TEST, origin.source, origin))
+        sheet.entries.append(Entry(role, origin.source, origin))
         sheet.repairs.append(f"the graded cell {name} was missing; it was put back")
-    elif cells.is_written(origin):
-        sheet.entries.append(Entry(Role.WRITTEN, "", origin))
+    elif role is Role.WRITTEN:
+        sheet.entries.append(Entry(role, "", origin))
         sheet.repairs.append(f"the answer {name} is missing")
-    elif _is_locked(origin):
-        before = {cells.grade_id(c) for c in source.cells[:i]}
+    elif role is Role.STUDENT:
+        sheet.repairs.append(f"the cell {name} is missing")
+    else:
+        before = {ours.name for ours in given[:i]}
         behind = [
             k + 1
             for k, e in enumerate(sheet.entries)
-            if e.origin is not None and cells.grade_id(e.origin) in before
+            if e.origin is not None and e.origin.name in before
         ]
-        role = Role.LOCKED if origin.cell_type == "code" else Role.TEXT
         sheet.entries.insert(max(behind, default=0), Entry(role, origin.source, origin))
         if role is Role.LOCKED:
             sheet.repairs.append(f"the instructor's cell {name} was missing; it was put back")
-    else:
-        sheet.repairs.append(f"the cell {name} is missing")

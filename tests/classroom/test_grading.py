@@ -11,6 +11,7 @@ from classroom_helpers import LIMITS, SECRET, Desk
 
 from autograder.classroom.grading import Session, harmless
 from autograder.classroom.judges import Judge, grade_class, judge_one
+from autograder.classroom.submissions import Given
 from autograder.sandbox.pool import Limits, Pool
 from autograder.verdict import Failure, Verdict
 
@@ -50,12 +51,10 @@ class Raises(str):
 
 
 def with_first_cell(submission, source):
-    import copy
     from dataclasses import replace
 
-    found = copy.deepcopy(submission.cells)
-    found[0]["source"] = source
-    return replace(submission, cells=found)
+    first, *others = submission.cells
+    return replace(submission, cells=(first._replace(source=source), *others))
 
 
 class TestClass:
@@ -149,9 +148,10 @@ class TestPlainTests:
         submission = desk.read(desk.fill_in())
         with Session(desk.pool) as session:
             for each in submission.cells:
-                if each.cell_type == "code" and "check" not in each.source:
+                if each.code and "check" not in each.source:
                     session.run(each.source, "x")
-            grade, (output, *_) = _test(desk.assignment, submission, cell, session, SECRET)
+            origin = Given.of(cell, cell)
+            grade, (output, *_) = _test(desk.assignment, submission, origin, session, SECRET)
         return grade, output
 
     def test_no_exception_is_full_points(self, desk):
@@ -161,7 +161,7 @@ class TestPlainTests:
     def test_a_failing_assertion(self, desk):
         grade, output = self.outcome(desk, "assert False, 'nope'")
         assert (grade.score, grade.verdict, grade.headline) == (0.0, Verdict.WRONG, "nope")
-        assert output.output_type == "error"
+        assert output["output_type"] == "error"
 
     @pytest.mark.parametrize(
         ("value", "score"),

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import time
+from dataclasses import replace
 
 import nbformat
 import pytest
@@ -15,9 +16,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from autograder.classroom.judges import grade_class
+from autograder.classroom.release import read_source
 from autograder.classroom.submissions import (
     MAX_BYTES,
     MAX_CELLS,
+    Assignment,
     Role,
     Unreadable,
     find_submissions,
@@ -503,12 +506,41 @@ class TestCells:
 
     def test_a_source_without_cell_ids(self, desk):
         """An instructor may bring an older notebook instead of a .py file."""
-        plain = copy.deepcopy(desk.assignment)
-        for side in (plain.source, plain.release):
-            for each in side.cells:
-                each.pop("id", None)
-        sheet = worksheet(plain, desk.read(desk.fill_in()))
-        assert sheet.repairs == []
+        sides = copy.deepcopy((desk.assignment.source, desk.assignment.release))
+        for each in (*sides[0].cells, *sides[1].cells):
+            del each["id"]
+        plain = Assignment(SLUG, *sides, desk.assignment.names)
+        graded = replace(desk, assignment=plain).grade(desk.fill_in())
+        assert (graded.score, graded.repairs) == (desk.full, ())
+        nbformat.validate(nbformat.reads(graded.notebook, as_version=4))
+
+    def test_an_older_source_gets_cell_ids(self, desk, tmp_path):
+        notebook = copy.deepcopy(desk.assignment.source)
+        for cell in notebook.cells:
+            del cell["id"]
+        notebook.nbformat_minor = 4
+        path = tmp_path / "old.ipynb"
+        path.write_text(nbformat.writes(notebook, version=nbformat.NO_CONVERT), encoding="utf-8")
+        ids = [cell.id for cell in read_source(path).cells]
+        assert len(set(ids)) == len(notebook.cells)
+        assert ids == [cell.id for cell in read_source(path).cells]
+
+    def test_a_task_waits_for_a_person(self, desk):
+        """nbgrader's task cells are locked, and answered in cells of the student's own."""
+        info = {"task": True, "locked": True, "grade": False, "solution": False}
+        info.update(schema_version=3, grade_id="plot_it", points=5, cell_type="markdown")
+        sides = copy.deepcopy((desk.assignment.source, desk.assignment.release))
+        for side in sides:
+            cell = nbformat.v4.new_markdown_cell("Plot it.", metadata={"nbgrader": info})
+            cell.id = "plot_it"
+            side.cells.append(cell)
+        task = replace(desk, assignment=Assignment(SLUG, *sides, desk.assignment.names))
+        nothing = nbformat.v4.new_notebook()
+        for graded in (task.grade(task.fill_in()), task.grade(nothing)):
+            (mine,) = (g for g in graded.grades if g.grade_id == "plot_it")
+            assert mine.points == 5
+            assert mine.verdict != "INTERNAL"
+        assert task.grade(task.fill_in()).grades[-1].score is None
 
 
 class TestTime:
