@@ -249,7 +249,7 @@ def _run(
         seen = probe.observe(witness(implementation, name, run), rng)
         run.seen = {k: v._target if isinstance(v, Witness) else v for k, v in seen.items()}
     except Failure as failure:
-        run.failure = failure
+        run.failure = failure.with_traceback(None)  # which would keep all that is alive here
     except (KeyboardInterrupt, Unforeseen):
         raise
     except BaseException as error:  # SystemExit too: an answer must not end the judge

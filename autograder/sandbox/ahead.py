@@ -18,6 +18,7 @@ one by one, of a fresh worker, so that it costs only itself.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -68,8 +69,7 @@ class Script:
         self._certain = certain.operations
         self._open = True
         self._asked = _Arguments()
-        self._expected = wire.Encoder(self._number)
-        self._objects = 0
+        self._expected = wire.Encoder(_Objects())
         self._trees: list[wire.Json] = []
         self._remote = remote
 
@@ -102,10 +102,6 @@ class Script:
         # What raised before has no tree, and nothing then is as expected.
         self._trees.append(tree)
         self._asked.answered(number, value)
-
-    def _number(self, value: Any) -> tuple[int, str]:
-        self._objects += 1
-        return self._objects - 1, wire.label(value)
 
     # --- what the worker answers ----------------------------------------------------------
 
@@ -159,7 +155,8 @@ class Script:
         """
         if self._came is None:
             self._came = _trees(self._text, self.answered)
-            self._decoder = wire.Decoder(self._data, self._handle)
+            first, remote = self._first, self._remote
+            self._decoder = wire.Decoder(self._data, lambda n, label: remote(first + n, label))
         number = self._given
         of, *asked = self.questions[number]
         arrays, parts = len(self._again.arrays), len(self._again.parts)
@@ -188,15 +185,22 @@ class Script:
         """Remember what the last question was answered with: it may be an argument of the next."""
         self._again.answered(self._given - 1, value)
 
-    def _handle(self, number: int, label: str) -> Any:
-        return self._remote(self._first + number, label)
-
     def _object(self, number: int) -> int | None:
         """The number of the handle that a question was answered with; None if it was none."""
         tree = self._came[number] if self._came and number < len(self._came) else None
         if type(tree) is not list or len(tree) != 3 or tree[0] != "r" or type(tree[1]) is not int:
             return None
         return self._first + tree[1]
+
+
+class _Objects:
+    """Numbers the objects that the reference answers with, as a worker does."""
+
+    def __init__(self) -> None:
+        self._count = itertools.count()
+
+    def __call__(self, value: Any) -> tuple[int, str]:
+        return next(self._count), wire.label(value)
 
 
 class _Arguments:

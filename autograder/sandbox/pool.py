@@ -477,6 +477,7 @@ class Worker:
 
     def _end(self, why: str) -> dict[str, Any]:
         self._ended = why
+        self._ahead = None
         self._sock.close()
         return self._pool.end(self._pid, self._parent)
 
