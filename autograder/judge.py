@@ -340,8 +340,7 @@ def _foresee(exercise: Exercise, probes: Sequence[Probe], implementation: Any) -
     foresee = getattr(type(implementation), "__foresee__", None)
     if foresee is None:
         return None
-    with _captured():
-        certain = [_certain(p, exercise.reference, exercise.name) for p in probes]
+    certain = [_certain(p, exercise.reference, exercise.name) for p in probes]
     return cast("Foresight | None", foresee(implementation, certain))
 
 
@@ -355,15 +354,16 @@ def _certain(probe: Probe, reference: Implementation, name: str, seed: Seed = 0)
     be sent to an answer.
     """
     one, other = _Notes(), _Notes()
-    _run(probe, reference, name, seed, script=one)
-    _run(probe, reference, name, seed, Doubter, script=other)
-    pairs = zip(one.asked, other.asked, strict=False)
-    count = sum(1 for _ in itertools.takewhile(lambda pair: identical(*pair), pairs))
-    whole = count == len(one.asked) == len(other.asked)
-    ends = all(
-        _run(probe, reference, name, seed, script=_Notes(raises)).operations == raises + 1
-        for raises in range(count)
-    )
+    with _captured():
+        _run(probe, reference, name, seed, script=one)
+        _run(probe, reference, name, seed, Doubter, script=other)
+        pairs = zip(one.asked, other.asked, strict=False)
+        count = sum(1 for _ in itertools.takewhile(lambda pair: identical(*pair), pairs))
+        whole = count == len(one.asked) == len(other.asked)
+        ends = all(
+            _run(probe, reference, name, seed, script=_Notes(raises)).operations == raises + 1
+            for raises in range(count)
+        )
     return Certain(None if whole else count, ends)
 
 

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 from autograder.verdict import Verdict
 
 if TYPE_CHECKING:
+    from multiprocessing.queues import SimpleQueue
+
     from autograder.classroom.grading import Graded
     from autograder.classroom.submissions import Assignment, Submission
     from autograder.sandbox.pool import Limits, Pool
@@ -59,7 +61,7 @@ def grade_class(
     """
     waiting = deque(submissions)
     suspects: deque[Submission] = deque()
-    setup = (assignment, secret, limits, require_walls)
+    setup = assignment, secret, limits, require_walls
     barren = 0
     while waiting and barren < _BARREN:
         barren += 1
@@ -83,11 +85,12 @@ def _pass(
 ) -> Iterator[Graded]:
     """Grade what waits until a process dies; what it may have died of goes to the suspects."""
     jobs = max(1, min(jobs, len(waiting)))
+    context = multiprocessing.get_context(_METHOD)
+    cores = context.SimpleQueue()
+    for core in _cores(jobs):
+        cores.put(core)
     executor = ProcessPoolExecutor(
-        max_workers=jobs,
-        mp_context=multiprocessing.get_context(_METHOD),
-        initializer=_start,
-        initargs=setup,
+        max_workers=jobs, mp_context=context, initializer=_start, initargs=(*setup, cores)
     )
     running: dict[Future[Graded], Submission] = {}
     alive = True
@@ -117,6 +120,18 @@ def _pass(
         executor.shutdown(wait=True, cancel_futures=True)
 
 
+def _cores(jobs: int) -> list[int | None]:
+    """The core that each judge is to keep to, with its workers; None for any.
+
+    A judge and its worker take turns, and what one leaves in a core's caches serves the other. But
+    where there are cores to spare, others may be busy on those that we would choose.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        return [None] * jobs
+    cores = sorted(os.sched_getaffinity(0))
+    return [cores[n % len(cores)] if jobs >= len(cores) else None for n in range(jobs)]
+
+
 @dataclass
 class Judge:
     """What a judge's process holds: the assignment, the secret, and a pool of workers.
@@ -133,11 +148,19 @@ class Judge:
 _judge: Judge | None = None
 
 
-def _start(assignment: Assignment, secret: bytes, limits: Limits, require_walls: bool) -> None:
+def _start(
+    assignment: Assignment,
+    secret: bytes,
+    limits: Limits,
+    require_walls: bool,
+    cores: SimpleQueue[int | None],
+) -> None:
     """Begin a judge's process: its pool lives as long as it does, and it no longer than we do."""
     from autograder.sandbox.pool import Pool
 
     global _judge
+    if (core := cores.get()) is not None:
+        os.sched_setaffinity(0, {core})
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _judge = Judge(assignment, secret, Pool(limits=limits), require_walls)
     # To look for cycles at Python's own pace takes a tenth of a judge's time, and finds few.

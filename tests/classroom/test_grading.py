@@ -71,6 +71,18 @@ class TestClass:
             n: g.notebook for n, g in alone.items()
         }
 
+    @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not tell")
+    def test_judges_keep_to_a_core_each_where_there_is_none_to_spare(self, desk):
+        cores = os.sched_getaffinity(0)
+        tell = "import os\nprint(len(os.sched_getaffinity(0)), 'cores')"
+        notebook = desk.fill_in(above=tell)
+        for jobs, alone in ((len(cores), True), (len(cores) - 1, False)):
+            if jobs:
+                submissions = [desk.read(notebook, f"student {n}") for n in range(2 * jobs)]
+                graded = grade(desk, submissions, jobs=jobs)
+                told = f"{1 if alone else len(cores)} cores"
+                assert all(told in g.notebook for g in graded.values())
+
     def test_our_own_failures_are_told_and_are_at_nobodys_cost(self, desk, students):
         students[0] = with_first_cell(students[0], Poison("x"))
         students[1] = with_first_cell(students[1], Raises("x"))
