@@ -195,7 +195,7 @@ def graded_class(course: Path, size: int) -> dict[str, float]:
 
 
 def floor_seconds(course: Path, honest: list[str]) -> float:
-    """CPU seconds per submission that no design can avoid: a fork, the answers, and the judging.
+    """CPU seconds per submission of the plainest design: a fork, the answers, and the judging.
 
     Each honest notebook's answers run in a plain fork of this process, which has judged before, and
     are judged there, with all probes: no border, no walls, no files.
