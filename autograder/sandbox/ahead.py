@@ -321,7 +321,8 @@ class Ahead:
     def passed(self) -> bool:
         """Whether the probe goes on although the worker has begun with the next one."""
         behind = self.scripts[self._number + 1 : self._number + 2]
-        return self._now is not None and not self.knows and any(s.answered for s in behind)
+        begun = any(script.answered is not None for script in behind)
+        return begun and self._now is not None and not self.knows
 
     def take(self, operation: str, target: int, arguments: tuple[Any, ...]) -> Answer:
         """Return the answer to the next question, if this is it, to the last bit.
