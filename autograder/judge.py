@@ -42,7 +42,7 @@ from autograder.exercise import (
     Script,
 )
 from autograder.report import Diagnosis, Finding, Report
-from autograder.verdict import Failure, Unforeseen, Verdict, class_names
+from autograder.verdict import Failure, Lost, Verdict, class_names
 
 Seed = int | Sequence[int]
 
@@ -224,10 +224,7 @@ def _expected(
 def _watched(probe: Probe, implementation: Implementation, name: str, seed: Seed) -> Run:
     """Run one probe on an answer; what it prints and what NumPy warns of is kept, too."""
     with _captured() as (out, caught):
-        try:
-            run = _run(probe, implementation, name, seed)
-        except Unforeseen:  # from the start, with nothing ahead
-            run = _run(probe, implementation, name, seed)
+        run = _run(probe, implementation, name, seed)
     run.printed = out.getvalue()[:10_000]
     run.warned = tuple(dict.fromkeys(_short(f"{w.category.__name__}: {w.message}") for w in caught))
     return run
@@ -250,7 +247,7 @@ def _run(
         run.seen = {k: v._target if isinstance(v, Witness) else v for k, v in seen.items()}
     except Failure as failure:
         run.failure = failure.with_traceback(None)  # which would keep all that is alive here
-    except (KeyboardInterrupt, Unforeseen):
+    except (KeyboardInterrupt, Lost):
         raise
     except BaseException as error:  # SystemExit too: an answer must not end the judge
         verdict = Verdict.MEMORY if isinstance(error, MemoryError) else Verdict.ERROR

@@ -53,8 +53,8 @@ class Failure(Exception):
         self.traceback = traceback
 
 
-class Unforeseen(BaseException):
-    """A probe asked something else than was foreseen: what was answered ahead is of no use.
+class Lost(BaseException):
+    """A worker was ended by what it was asked ahead, or because that was of no use.
 
     Not an `Exception`, so that no probe takes it for the answer's own.
     """

@@ -34,9 +34,8 @@ from autograder.classroom.submissions import (
     worksheet,
 )
 from autograder.report import Report
-from autograder.sandbox.ahead import Lost
 from autograder.sandbox.pool import CellResult, Pool, Worker
-from autograder.verdict import Failure, Verdict
+from autograder.verdict import Failure, Lost, Verdict
 
 Node = dict[str, Any]
 """A part of a notebook as JSON has it: what is only written needs no more, and no validation."""

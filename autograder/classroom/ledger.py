@@ -147,9 +147,10 @@ class Ledger:
                 record = json.loads(line)
                 previous, graded = record["previous"], record["graded"]
                 around = record["around"]
+                ours = around.get("secret_id") == self._around["secret_id"]
                 student = str(graded["student"])
                 blocked = any(g["verdict"] == "INTERNAL" for g in graded["grades"])
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 self.notes.append(f"line {number} of {self.path.name} is not a verdict; left out")
                 self._last = hashlib.sha256(line).hexdigest()
                 continue
@@ -162,7 +163,6 @@ class Ledger:
             self._decided.pop(student, None)
             unsealed = line.rpartition(b',"seal":')[0] + b"}"
             sealed = hmac.compare_digest(line, self._sealed(unsealed))
-            ours = around.get("secret_id") == self._around["secret_id"]
             if ours and not sealed:  # with another secret it is graded again in any case
                 self.notes.append(
                     f"line {number} of {self.path.name} was not written by the grader; "

@@ -12,8 +12,9 @@ What the reference answers is taken down, too, in the very bytes that a worker w
 worker's are the same, to the last bit, the probe would see again what it saw of the reference: it
 need not run.
 
-Where an answer ends the worker or makes no sense, `Lost` is raised: all is then to be asked again,
-one by one, of a fresh worker, so that it costs only itself.
+Where an answer ends the worker or makes no sense, and where a probe asks something else than was
+foreseen, `Lost` is raised: all is then to be asked again, one by one, of a fresh worker, so that it
+costs only itself.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import numpy as np
 
 from ..compare import content, identical
 from ..exercise import Certain, Operation
-from ..verdict import Unforeseen
+from ..verdict import Lost
 from . import wire
 
 # How long a worker goes on by itself; an honest exercise takes a fiftieth of this.
@@ -34,10 +35,6 @@ SECONDS = 0.5
 
 Answer = tuple[dict[str, Any], wire.Decoder, list[wire.Array]]
 """A reply of the worker's, what decodes it, and the arrays that it was about."""
-
-
-class Lost(BaseException):
-    """A worker was ended by what it was asked ahead, or because it was of no more use."""
 
 
 class Script:
@@ -151,7 +148,7 @@ class Script:
     def take(self, root: int, operation: str, target: int, arguments: tuple[Any, ...]) -> Answer:
         """Return the answer to the next question, if this is it, to the last bit.
 
-        Raises Unforeseen if not, and WireError for an answer that makes no sense.
+        Raises Lost if not, and WireError for an answer that makes no sense.
         """
         if self._came is None:
             self._came = _trees(self._text, self.answered)
@@ -166,13 +163,13 @@ class Script:
             elif operation == "call":
                 again = self._again.trees(*arguments)
             else:
-                raise Unforeseen
+                raise Lost
         except (wire.Unsendable, TypeError):
-            raise Unforeseen from None
+            raise Lost from None
         sent = self._asked.parts[parts : len(self._again.parts)]
         same = target == (root if of < 0 else self._object(of)) and identical(again, asked)
         if not same or self._again.parts[parts:] != sent:
-            raise Unforeseen
+            raise Lost
         self._given += 1
         if number < len(self._came):
             return {"value": self._came[number], "changed": []}, self._decoder, []
@@ -327,14 +324,10 @@ class Ahead:
     def take(self, operation: str, target: int, arguments: tuple[Any, ...]) -> Answer:
         """Return the answer to the next question, if this is it, to the last bit.
 
-        Raises Unforeseen if not; the probe has to begin again then, and nothing of it is foreseen.
+        Raises Lost if not: the worker has gone on with something else.
         """
         assert self._now is not None
-        try:
-            return self._now.take(self.root, operation, target, arguments)
-        except Unforeseen:
-            self._now = None
-            raise
+        return self._now.take(self.root, operation, target, arguments)
 
     def gave(self, value: Any) -> None:
         """Remember what the last question was answered with."""

@@ -28,7 +28,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Self
 
 from ..exercise import Certain, Foresight
-from ..verdict import Failure, Verdict
+from ..verdict import Failure, Lost, Verdict
 from . import ahead, measure, replies, wire
 from .parent import Parent
 from .remote import Remote, reference
@@ -38,7 +38,6 @@ from .walls import WallsReport
 # this much later.
 _GRACE = 0.5
 _HELLO_SECONDS = 30.0
-_UNSENDABLE = "an argument cannot be sent: {}"
 
 
 @dataclass(frozen=True)
@@ -238,7 +237,7 @@ class Worker:
     Attributes:
         layers: the names of the layers of walls that it raised.
         foresees: whether it does ahead what it is told that it will be asked. Who sets it has to
-            be ready for `ahead.Lost`.
+            be ready for `Lost`.
     """
 
     def __init__(self, pool: Pool, sock: socket.socket, pid: int, parent: Parent) -> None:
@@ -337,12 +336,17 @@ class Worker:
         seconds = self._pool.limits.call_seconds
         if self._ahead is not None and self._ahead.passed:
             self.close()
-            raise ahead.Lost
+            raise Lost
         if self._ahead is None or not self._ahead.knows:
             return self._request(operation, arguments, seconds)
         target, *rest = arguments
-        with self._sense():
-            answer, decoder, sent = self._ahead.take(operation, target._remote_number, tuple(rest))
+        try:
+            with self._sense():
+                number = target._remote_number
+                answer, decoder, sent = self._ahead.take(operation, number, tuple(rest))
+        except Lost:
+            self.close()
+            raise
         value = self._value(answer, decoder, sent, seconds)
         self._ahead.gave(value)
         return value
@@ -350,7 +354,7 @@ class Worker:
     def foresee(self, root: Remote, certain: Sequence[Certain]) -> Foresight | None:
         """Have the worker do ahead what will be asked of an object. For `Remote`.
 
-        To begin with a probe raises `ahead.Lost` if the worker was ended by what it was asked.
+        To begin with a probe raises `Lost` if the worker was ended by what it was asked.
         """
         if not self.foresees:
             return None
@@ -375,7 +379,7 @@ class Worker:
                 self._ahead.came(scripts, reply, body)
         except Failure:  # a frame too large, on either side, is asked one by one
             if not self.alive:
-                raise ahead.Lost from None
+                raise Lost from None
 
     def _name(self, name: str, keep: bool) -> Any:
         try:
@@ -393,7 +397,7 @@ class Worker:
         try:
             tree = encoder.encode(arguments)
         except wire.Unsendable as error:
-            raise Failure(Verdict.INTERNAL, _UNSENDABLE.format(error)) from None
+            raise _unsendable(error) from None
         seconds = min(seconds, self._left)
         header = {"op": operation, "arguments": tree, "keep": keep}
         reply, body = self._exchange(header, encoder.parts, seconds)
@@ -421,7 +425,7 @@ class Worker:
                     raise wire.WireError("not the answer to this question")
                 outputs, size = replies.outputs(reply.get("outputs"))
         except wire.Unsendable as error:
-            raise Failure(Verdict.INTERNAL, _UNSENDABLE.format(error)) from None
+            raise _unsendable(error) from None
         except wire.Deadline:
             self._die(Verdict.TIMEOUT, _took(seconds))
         except wire.Closed:
@@ -480,6 +484,12 @@ class Worker:
         self._ahead = None
         self._sock.close()
         return self._pool.end(self._pid, self._parent)
+
+
+def _unsendable(error: wire.Unsendable) -> Failure:
+    """What a probe is told whose argument is too large, as what a student returned may be."""
+    message = f"an argument cannot be sent: {error}"
+    return Failure(Verdict.ERROR, message, kinds=("ValueError", "Exception"))
 
 
 def _took(seconds: float) -> str:

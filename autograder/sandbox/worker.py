@@ -290,8 +290,14 @@ class _Server:
             probe = _Probe(self, self._handles[header["root"]], body[start : start + size])
             start += size
             for question in questions:
-                if _now() > until or not probe.do(question):
+                if _now() > until:
                     break
+                signal.setitimer(signal.ITIMER_REAL, header["seconds"])  # each has its own
+                try:
+                    if not probe.do(question):
+                        break
+                except wire.Unsendable:  # with what came before; perhaps not by itself
+                    return {"done": None}, []
             text, data = wire.to_json(probe.trees).encode("ascii"), b"".join(probe.parts)
             done.append([len(probe.trees), len(text), len(data), first, probe.stopped])
             parts += (text, data)
@@ -397,16 +403,18 @@ class _Probe:
             return False
         decoder = self._decoder
         decoder.arrays.clear()
-        try:
-            if len(question) == 2:
-                sent: list[bytes] = []
-                self._server.busy = True
-                value = getattr(self._objects[target], question[1])
-            else:
+        if len(question) > 2:
+            try:
                 args = [self._argument(item) for item in question[1]]
                 kwargs = {name: self._argument(item) for name, item in question[2].items()}
-                sent = [array.tobytes() for array in decoder.arrays]
-                self._server.busy = True
+            except _Other:
+                return False
+        try:
+            sent = [array.tobytes() for array in decoder.arrays]
+            self._server.busy = True
+            if len(question) == 2:
+                value = getattr(self._objects[target], question[1])
+            else:
                 value = self._objects[target](*args, **kwargs)
             tree = self._encoder.encode(value)
             self._server.busy = False
@@ -416,8 +424,9 @@ class _Probe:
                 self.stopped = {"value": tree, "changed": _encoded(changes, encoder)}
                 self.rest = encoder.parts
                 return False
-        except _Other:
-            return False
+        except wire.Unsendable:
+            self._server.busy = False
+            raise
         except BaseException as error:
             self._server.busy = False
             self.stopped = _failed(error)

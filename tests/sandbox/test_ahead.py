@@ -16,10 +16,11 @@ from autograder.classroom.release import read_source, source_path
 from autograder.classroom.sample import as_answer
 from autograder.exercise import Certain, Exercise, Operation, outcome, probe
 from autograder.judge import judge
+from autograder.report import Report
 from autograder.sandbox import wire
-from autograder.sandbox.ahead import Ahead, Lost, Script
+from autograder.sandbox.ahead import Ahead, Script
 from autograder.sandbox.pool import Limits, Pool, Worker
-from autograder.verdict import Unforeseen, Verdict
+from autograder.verdict import Lost, Verdict
 
 ROOT = Path(__file__).parents[2]
 # Of an exercise's known mistakes one in so many is tried: most where objects remember, fewest where
@@ -58,20 +59,31 @@ def test_the_catalogue_is_judged_as_if_it_were_asked_one_by_one(slug, patient):
         for cell in read_source(source_path(ROOT, slug)).cells
         if cell.cell_type == "code" and not cells.is_solution(cell) and not cells.is_test(cell)
     ]
-    with patient.worker() as worker:
-        for source in given:
+    for exercise in chapter(slug).exercises:
+        known = [m.implementation for m in exercise.mistakes[:: ONE_IN.get(slug, 5)]]
+        for implementation in (exercise.reference, *exercise.alternatives, *known):
+            sources = [*given, as_answer(implementation, exercise.name)]
+            report = judged(patient, exercise, sources, True, seed=5)
+            other = judged(patient, exercise, sources, False, seed=5)
+            assert report.to_dict() == other.to_dict(), implementation.__name__
+            local = judge(exercise, implementation, seed=5)
+            assert (report.earned, report.headline) == (local.earned, local.headline)
+
+
+def judged(
+    pool: Pool, exercise: Exercise, sources: list[str], foresees: bool, seed: int = 0
+) -> Report:
+    """As the classroom does: what is lost is asked again, one by one, of a fresh worker."""
+    with pool.worker() as worker:
+        worker.foresees = foresees
+        for source in sources:
             worker.execute(source)
-        for exercise in chapter(slug).exercises:
-            known = [m.implementation for m in exercise.mistakes]
-            for implementation in (exercise.reference, *exercise.alternatives, *known):
-                reports = []
-                for worker.foresees in (True, False):
-                    worker.execute(as_answer(implementation, exercise.name))
-                    reports.append(judge(exercise, worker.handle(exercise.name), seed=5))
-                assert reports[0].to_dict() == reports[1].to_dict(), implementation.__name__
-                local = judge(exercise, implementation, seed=5)
-                assert reports[0].earned == local.earned
-                assert reports[0].headline == local.headline
+        try:
+            return judge(exercise, worker.handle(exercise.name), seed=seed)
+        except Lost:
+            assert foresees
+            assert not worker.alive
+    return judged(pool, exercise, sources, False, seed)
 
 
 def test_right_answers_need_few_journeys(patient, monkeypatch):
@@ -175,21 +187,11 @@ def test_an_answer_is_judged_as_if_it_were_asked_one_by_one(name, pool):
 
 
 def one_by_one(pool: Pool, source: str) -> dict[str, object]:
-    with pool.worker() as worker:
-        worker.execute("import numpy as np\n" + source)
-        return judge(DOUBLE, worker.handle("double"), seed=1).to_dict()
+    return judged(pool, DOUBLE, ["import numpy as np", source], False, seed=1).to_dict()
 
 
 def asked_ahead(pool: Pool, source: str) -> dict[str, object]:
-    """As the classroom does: what is lost is asked again, one by one."""
-    with pool.worker() as worker:
-        worker.foresees = True
-        worker.execute("import numpy as np\n" + source)
-        try:
-            return judge(DOUBLE, worker.handle("double"), seed=1).to_dict()
-        except Lost:
-            assert not worker.alive
-            return one_by_one(pool, source)
+    return judged(pool, DOUBLE, ["import numpy as np", source], True, seed=1).to_dict()
 
 
 def test_a_worker_that_remembers_is_asked_in_the_same_order(pool):
@@ -311,12 +313,8 @@ def test_what_was_returned_may_be_asked_about_in_the_same_journey(pool, monkeypa
 )
 def test_what_was_returned_comes_back_as_if_it_had_crossed_the_border(source, pool):
     exercise = Exercise("double", double, (doubles_what_it_returned,))
-    reports = []
-    for foresees in (True, False):
-        with pool.worker() as worker:
-            worker.foresees = foresees
-            worker.execute("import numpy as np\n" + source)
-            reports.append(judge(exercise, worker.handle("double")).to_dict())
+    sources = ["import numpy as np", source]
+    reports = [judged(pool, exercise, sources, foresees).to_dict() for foresees in (True, False)]
     assert reports[0] == reports[1]
 
 
@@ -416,6 +414,63 @@ def test_another_type_is_not_the_same_to_the_last_bit(value, pool):
             worker.execute(f"import numpy as np\ndef one(x): return {value}")
             reports.append(judge(exercise, worker.handle("one")).to_dict())
     assert reports[0] == reports[1]
+
+
+@probe(1)
+def looks_at_the_mean(f, rng):
+    """Its mean doubles."""
+    x = rng.normal(size=3)
+    return {"mean": f(x).mean(), "again": f(x + 1).mean()}
+
+
+@pytest.mark.parametrize(
+    ("source", "earned"),
+    [
+        ("(2 * x).astype(object)", 0),  # a handle, of which the probe asks what was not foreseen
+        ("(2 * x).astype(object) if len(calls) == 1 else 2 * x", 3),
+        ("(2 * x).astype(object) if len(calls) == 3 else 2 * x", 2),
+        ("{1}", 0),
+    ],
+)
+def test_what_is_lost_within_a_probe_is_asked_again(source, earned, pool):
+    exercise = Exercise("double", double, (looks_at_the_mean, doubles, counts_nothing))
+    answer = f"calls = []\ndef double(x):\n    calls.append(x)\n    return {source}"
+    sources = ["import numpy as np", answer]
+    report = judged(pool, exercise, sources, True)
+    assert report.to_dict() == judged(pool, exercise, sources, False).to_dict()
+    assert report.earned == earned
+
+
+@pytest.mark.parametrize(
+    ("source", "points"),
+    [
+        # Each answer is within the limits, all of a probe together are not.
+        ("[0.0] * 80_000", 1),
+        # Each call is, too: the first takes long, but not so long that nothing else is begun.
+        ("time.sleep(0.35 if len(calls) == 1 else 0.7 * (len(calls) == 2)) or [1.0]", 1),
+    ],
+)
+def test_limits_are_those_of_one_question(source, points):
+    exercise = Exercise("double", ones if "sleep" in source else zeros, (asks_thrice,))
+    answer = f"calls = []\ndef double(x):\n    calls.append(x)\n    return {source}"
+    with Pool(limits=Limits(call_seconds=0.9), walls=False) as pool:
+        for foresees in (True, False):
+            report = judged(pool, exercise, ["import time", answer], foresees)
+            assert report.earned == points
+
+
+def zeros(x):
+    return [0.0] * 80_000
+
+
+def ones(x):
+    return [1.0]
+
+
+@probe(1)
+def asks_thrice(f, rng):
+    """Three times the same."""
+    return {name: f(name) for name in ("one", "two", "three")}
 
 
 # --- what comes back -------------------------------------------------------------------------
@@ -553,9 +608,8 @@ def test_another_question_has_no_answer(operation, target, arguments):
     ahead, asked = ahead_of()
     ahead.begin(0)
     came(ahead, asked, RIGHT)
-    with pytest.raises(Unforeseen):
+    with pytest.raises(Lost):
         ahead.take(operation, target, arguments)
-    assert not ahead.knows  # all of the probe is asked again, one by one
 
 
 @pytest.mark.parametrize(
@@ -566,7 +620,7 @@ def test_an_answer_that_is_no_handle_is_the_target_of_nothing(value):
     ahead.begin(0)
     came(ahead, asked, [value, METHOD])
     ahead.take("call", 7, ((X,), {}))
-    with pytest.raises(Unforeseen):
+    with pytest.raises(Lost):
         ahead.take("get", 40, ("mean",))
 
 
