@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import json
 import os
 import sys
@@ -246,14 +245,12 @@ def grade(
     ] = "",
 ) -> None:
     """Grade a class: every submission in a process of its own, then the gradebook in one go."""
-    from autograder.classroom.judges import warm_up
+    from autograder.classroom.judges import collect_seldom, warm_up
 
     warm_up()
     from autograder.classroom import runs
 
-    # What is imported, and what is known of a class, stays: to look for garbage there takes longer.
-    gc.freeze()
-    gc.set_threshold(100_000)
+    collect_seldom()
     options = runs.Options(
         jobs, cell_seconds, call_seconds, no_walls, no_gradebook, again, scheduler
     )

@@ -60,8 +60,7 @@ def identical(one: Any, other: Any) -> bool:
     if kind is not type(other):
         return False
     if kind is np.ndarray or isinstance(one, np.generic):
-        form = one.shape, one.dtype
-        return form == (other.shape, other.dtype) and one.tobytes() == other.tobytes()
+        return content(one) == content(other)
     if kind is list or kind is tuple:
         return len(one) == len(other) and all(map(identical, one, other))
     if kind is dict:
@@ -69,9 +68,9 @@ def identical(one: Any, other: Any) -> bool:
     return kind in _SCALARS and repr(one) == repr(other)
 
 
-def content(array: Array) -> tuple[str, tuple[int, ...], bytes]:
+def content(array: Array) -> tuple[np.dtype[Any], tuple[int, ...], bytes]:
     """What an array holds, to the last bit."""
-    return array.dtype.str, array.shape, array.tobytes()
+    return array.dtype, array.shape, array.tobytes()
 
 
 _SCALARS = (type(None), bool, int, float, complex, str, bytes)

@@ -22,7 +22,7 @@ import re
 import sysconfig
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -386,18 +386,7 @@ class _Notes:
     def _argument(self, value: Any) -> Any:
         """An argument; of an array that came as an answer before, only which."""
         number = self._answers.get(content(value)) if type(value) is np.ndarray else None
-        return _copied(value) if number is None else ("an answer", number)
-
-
-def _copied(value: Any) -> Any:
-    """Plain data as it is now."""
-    if isinstance(value, np.ndarray):
-        return value.copy()
-    if isinstance(value, (list, tuple)):
-        return type(value)([_copied(item) for item in value])
-    if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    return value
+        return _mapped(_copied, value) if number is None else ("an answer", number)
 
 
 _ENOUGH = 10_000
@@ -409,21 +398,31 @@ class Doubter(Witness):
     def _answered(self, value: Any, text: str) -> Any:
         if self._run.operations > _ENOUGH:
             raise RuntimeError("a probe that would not end with answers like these")
-        return super()._answered(_changed(value) if _is_plain(value) else value, text)
+        return super()._answered(_mapped(_changed, value), text)
+
+
+def _mapped(change: Callable[[Any], Any], value: Any) -> Any:
+    """Plain data of the same form, with each leaf changed."""
+    if isinstance(value, (list, tuple)):
+        return type(value)([_mapped(change, item) for item in value])
+    if isinstance(value, dict):
+        return {key: _mapped(change, item) for key, item in value.items()}
+    return change(value)
+
+
+def _copied(value: Any) -> Any:
+    """The same, as it is now."""
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def _changed(value: Any) -> Any:
-    """Other data of the same form."""
+    """Another number, or other numbers in an array like it; anything else as it is."""
     if isinstance(value, (bool, np.bool_)):
         return not value
     if isinstance(value, (int, np.integer)):
         return value + 1
     if isinstance(value, (float, complex, np.inexact)):
         return value * 1.01 + 0.001
-    if isinstance(value, (list, tuple)):
-        return type(value)([_changed(item) for item in value])
-    if isinstance(value, dict):
-        return {key: _changed(item) for key, item in value.items()}
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
         return (~value if value.dtype.kind == "b" else value * 1.01 + 1).astype(value.dtype)
     return value

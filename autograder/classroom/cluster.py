@@ -60,7 +60,7 @@ def grade_on_cluster(
         shared = client.scatter(setup, broadcast=True, hash=False)
         batches = [submissions[i : i + BATCH] for i in range(0, len(submissions), BATCH)]
         futures = {
-            client.submit(_grade_batch, shared, batch, key=_key(secret, limits, batch)): batch
+            client.submit(_grade_batch, shared, batch, key=_key(*setup[1:], batch)): batch
             for batch in batches
         }
         for future in as_completed(list(futures), loop=client.loop):
@@ -71,9 +71,10 @@ def grade_on_cluster(
                     yield lost(assignment, submission, "the cluster could not grade this")
 
 
-def _key(secret: bytes, limits: Limits, batch: Sequence[Submission]) -> str:
+def _key(secret: bytes, limits: Limits, require_walls: bool, batch: Sequence[Submission]) -> str:
     """A name for a batch that is the same whenever the result would be."""
     parts = [hashlib.sha256(secret).hexdigest(), repr(sorted(asdict(limits).items()))]
+    parts.append(repr(require_walls))
     parts += [f"{s.student}\0{s.digest}\0{s.problem}" for s in batch]
     return "grade-" + hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -466,10 +466,10 @@ def _shown(entry: Entry, index: int) -> Node:
     code = origin.code or entry.role is Role.STUDENT
     if entry.role is Role.TEST:
         source = origin.released
-    elif entry.role is Role.TEXT:
-        source = _MARK_SCHEME.sub("", entry.source)
+    elif code:
+        source = entry.source
     else:
-        source = entry.source if code else harmless(entry.source)
+        source = _MARK_SCHEME.sub("", entry.source) if origin.locked else harmless(entry.source)
     return _cell(origin.id or name, source, code=code, metadata=origin.metadata)
 
 

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 # Judges are forked from a server that has imported what judging needs, which takes seconds.
 _METHOD = "spawn" if sys.platform == "win32" else "forkserver"
 
-# A judge looks for cycles when there are so many new objects: those of some ten submissions.
-_OBJECTS = 50_000
-
 # When all judges die so many times in a row, it is not for what they were given.
 _BARREN = 3
 
@@ -41,6 +38,16 @@ def warm_up() -> None:
 
         multiprocessing.set_forkserver_preload(["autograder.classroom.grading"])
         forkserver.ensure_running()
+
+
+def collect_seldom() -> None:
+    """Look for cycles less often than Python does, and not in what is there already.
+
+    What is imported, and what is known of a class, stays; to look there again and again takes a
+    tenth of a judge's time.
+    """
+    gc.freeze()
+    gc.set_threshold(100_000)
 
 
 def grade_class(
@@ -163,9 +170,7 @@ def _start(
         os.sched_setaffinity(0, {core})
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _judge = Judge(assignment, secret, Pool(limits=limits), require_walls)
-    # To look for cycles at Python's own pace takes a tenth of a judge's time, and finds few.
-    gc.freeze()
-    gc.set_threshold(_OBJECTS)
+    collect_seldom()
 
 
 def _end_with_parent() -> None:

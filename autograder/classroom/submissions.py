@@ -452,7 +452,7 @@ def _behind(i: int, place: Sequence[int | None], free: dict[int, Cell], ours: Gi
 def _entry(cell: Cell, origin: Given | None) -> Entry:
     if origin is None:
         return Entry(Role.STUDENT if cell.code else Role.TEXT, cell.source)
-    theirs = origin.role in (Role.STUDENT, Role.WRITTEN)
+    theirs = origin.role in (Role.STUDENT, Role.WRITTEN) and not origin.locked
     return Entry(origin.role, cell.source if theirs else origin.source, origin)
 
 
@@ -466,7 +466,7 @@ def _put_back(sheet: Worksheet, given: Sequence[Given], i: int) -> None:
         # At the end, where everything that the student defined is there.
         sheet.entries.append(Entry(role, origin.source, origin))
         sheet.repairs.append(f"the graded cell {name} was missing; it was put back")
-    elif role is Role.WRITTEN:
+    elif role is Role.WRITTEN and not origin.locked:
         sheet.entries.append(Entry(role, "", origin))
         sheet.repairs.append(f"the answer {name} is missing")
     elif role is Role.STUDENT:

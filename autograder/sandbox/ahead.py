@@ -324,9 +324,10 @@ class Ahead:
     def take(self, operation: str, target: int, arguments: tuple[Any, ...]) -> Answer:
         """Return the answer to the next question, if this is it, to the last bit.
 
-        Raises Lost if not: the worker has gone on with something else.
+        Raises Lost if not, or if there is none: the worker has gone on with something else.
         """
-        assert self._now is not None
+        if self._now is None or not self._now.knows:
+            raise Lost
         return self._now.take(self.root, operation, target, arguments)
 
     def gave(self, value: Any) -> None:

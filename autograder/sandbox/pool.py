@@ -334,10 +334,7 @@ class Worker:
     def request(self, operation: str, *arguments: Any) -> Any:
         """Have the worker do something with its objects, within `call_seconds`. For `Remote`."""
         seconds = self._pool.limits.call_seconds
-        if self._ahead is not None and self._ahead.passed:
-            self.close()
-            raise Lost
-        if self._ahead is None or not self._ahead.knows:
+        if self._ahead is None or not (self._ahead.knows or self._ahead.passed):
             return self._request(operation, arguments, seconds)
         target, *rest = arguments
         try:

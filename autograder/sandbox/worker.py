@@ -267,7 +267,6 @@ class _Server:
 
     def _answer(self, header: dict[str, Any], body: bytearray) -> None:
         do = self._ahead if header["op"] == "ahead" else self._perform
-        signal.setitimer(signal.ITIMER_REAL, header["seconds"])
         answer, parts = do(header, body)
         signal.setitimer(signal.ITIMER_REAL, 0)
         self.reply({"id": self._request, **answer}, parts)
@@ -286,7 +285,6 @@ class _Server:
         for questions, size, ends in header["scripts"]:
             if done and _now() > until:
                 break
-            first = len(self._handles)
             probe = _Probe(self, self._handles[header["root"]], body[start : start + size])
             start += size
             for question in questions:
@@ -299,7 +297,7 @@ class _Server:
                 except wire.Unsendable:  # with what came before; perhaps not by itself
                     return {"done": None}, []
             text, data = wire.to_json(probe.trees).encode("ascii"), b"".join(probe.parts)
-            done.append([len(probe.trees), len(text), len(data), first, probe.stopped])
+            done.append([len(probe.trees), len(text), len(data), probe.first, probe.stopped])
             parts += (text, data)
             over = ends and probe.stopped is not None and "error" in probe.stopped
             if len(probe.trees) < len(questions) and not over:
@@ -316,6 +314,7 @@ class _Server:
         try:
             arguments = decoder.decode(header["arguments"])
             sent = [array.tobytes() for array in decoder.arrays]
+            signal.setitimer(signal.ITIMER_REAL, header["seconds"])
             self.busy = True
             value = self._operations[header["op"]](*arguments)
             tree = ["r", *self.keep(value)] if header.get("keep") else encoder.encode(value)
@@ -350,6 +349,11 @@ class _Server:
         except KeyError:
             raise LookupError(name) from None
 
+    @property
+    def handles(self) -> int:
+        """How many objects are kept for the judge."""
+        return len(self._handles)
+
     def keep(self, value: Any) -> tuple[int, str]:
         """Keep an object for the judge; return the number and the label of its handle."""
         if len(self._handles) >= _MAX_HANDLES:
@@ -375,12 +379,14 @@ class _Probe:
         body: the bytes that belong to the questions.
 
     Attributes:
+        first: the number of the first handle that it may give out.
         trees: the answers; handles in them are numbered from the first.
         stopped: the answer behind them at which it stopped, if it was one.
         rest: the bytes that belong to that.
     """
 
     def __init__(self, server: _Server, root: Any, body: bytearray) -> None:
+        self.first = server.handles
         self.trees: list[wire.Json] = []
         self.stopped: dict[str, Any] | None = None
         self.rest: list[bytes] = []
@@ -389,7 +395,6 @@ class _Probe:
         self._encoder = wire.Encoder(self._keep)
         self._objects = {-1: root}  # by the number of the question that they answer
         self._arrays: dict[int, bytes] = {}
-        self._first: int | None = None
 
     @property
     def parts(self) -> list[bytes]:
@@ -453,9 +458,7 @@ class _Probe:
 
     def _keep(self, value: Any) -> tuple[int, str]:
         number, label = self._server.keep(value)
-        if self._first is None:
-            self._first = number
-        return number - self._first, label
+        return number - self.first, label
 
 
 class _Other(Exception):

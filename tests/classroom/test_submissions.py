@@ -527,20 +527,36 @@ class TestCells:
 
     def test_a_task_waits_for_a_person(self, desk):
         """nbgrader's task cells are locked, and answered in cells of the student's own."""
-        info = {"task": True, "locked": True, "grade": False, "solution": False}
-        info.update(schema_version=3, grade_id="plot_it", points=5, cell_type="markdown")
-        sides = copy.deepcopy((desk.assignment.source, desk.assignment.release))
-        for side in sides:
-            cell = nbformat.v4.new_markdown_cell("Plot it.", metadata={"nbgrader": info})
-            cell.id = "plot_it"
-            side.cells.append(cell)
-        task = replace(desk, assignment=Assignment(SLUG, *sides, desk.assignment.names))
+        task = replace(desk, assignment=with_a_task(desk.assignment))
         nothing = nbformat.v4.new_notebook()
         for graded in (task.grade(task.fill_in()), task.grade(nothing)):
             (mine,) = (g for g in graded.grades if g.grade_id == "plot_it")
             assert mine.points == 5
             assert mine.verdict != "INTERNAL"
         assert task.grade(task.fill_in()).grades[-1].score is None
+
+    def test_a_locked_task_is_shown_as_it_was_given(self, desk):
+        """Also when a student wrote into it, or took it out."""
+        task = replace(desk, assignment=with_a_task(desk.assignment))
+        edited, without = task.fill_in(), task.fill_in()
+        edited.cells[-1].source = "Do not plot it."
+        del without.cells[-1]
+        said = [task.grade(notebook).repairs for notebook in (edited, without)]
+        shown = [task.grade(notebook).notebook for notebook in (edited, without)]
+        assert "edited" in said[0][-1]
+        assert all("Plot it." in text and "Do not" not in text for text in shown)
+
+
+def with_a_task(assignment: Assignment) -> Assignment:
+    """The same with one of nbgrader's task cells at its end."""
+    info = {"task": True, "locked": True, "grade": False, "solution": False}
+    info.update(schema_version=3, grade_id="plot_it", points=5, cell_type="markdown")
+    sides = copy.deepcopy((assignment.source, assignment.release))
+    for side in sides:
+        cell = nbformat.v4.new_markdown_cell("Plot it.", metadata={"nbgrader": info})
+        cell.id = "plot_it"
+        side.cells.append(cell)
+    return Assignment(SLUG, *sides, assignment.names)
 
 
 class TestTime:
