@@ -114,7 +114,21 @@ class Script(Protocol):
 
 
 class Foresight(Protocol):
-    """What an implementation makes of knowing ahead what probes will ask of it."""
+    """What an implementation makes of knowing ahead what probes will ask of it.
+
+    Attributes:
+        expected: for the judge to keep what it knows of the reference.
+    """
+
+    expected: Any
+
+    @property
+    def early(self) -> bool:
+        """Whether the implementation is not there yet: what it will be asked is only taken down.
+
+        When it is there, it comes with the same foresight.
+        """
+        ...
 
     @property
     def scripts(self) -> Sequence[Script]:

@@ -6,6 +6,7 @@ them, the names that students define are handles on the worker, and all others a
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import importlib.util
@@ -14,7 +15,7 @@ import json
 import re
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from autograder.classroom.submissions import (
     worksheet,
 )
 from autograder.report import Report
+from autograder.sandbox.ahead import Plan
 from autograder.sandbox.pool import CellResult, Pool, Worker
 from autograder.verdict import Failure, Lost, Verdict
 
@@ -161,7 +163,13 @@ class Session:
         start = time.monotonic()
         self._known = {}
         try:
-            result = self._alive().execute(source, name=name, names=asked)
+            worker = self._alive()
+            worker.foresees = self._has_time
+            try:
+                result = worker.execute(source, name=name, names=asked)
+            except Lost:
+                start = time.monotonic()  # what was done too early is not at the student's cost
+                result = self._alive().execute(source, name=name, names=asked)
         except Failure as failure:
             self._broken.update(_undefined(defines, failure))
             raise
@@ -182,7 +190,7 @@ class Session:
         """
         found: dict[str, Any] = {}
         known, self._known = self._known, {}
-        foresee = foresee and self._left > _MUCH * self._pool.limits.total_seconds
+        foresee = foresee and self._has_time
         for name in names:
             try:
                 worker = self._alive()
@@ -197,9 +205,23 @@ class Session:
                 found[name] = self._broken.get(name, None if missing else failure)
         return found
 
+    def plan(self) -> Plan | None:
+        """What the worker is going to be asked, to be filled in; None when it is gone."""
+        return self._alive().plan
+
     def spend(self, seconds: float) -> None:
         """Count time that the student's functions took in graded cells."""
         self._left -= seconds
+
+    def begin_again(self) -> None:
+        """Go on with a fresh worker, which knows of no plan."""
+        if self._worker is not None:
+            self._worker.close()
+
+    @property
+    def _has_time(self) -> bool:
+        """Whether what is lost can be asked again, and more than once."""
+        return self._left > _MUCH * self._pool.limits.total_seconds
 
     def _alive(self) -> Worker:
         until = time.monotonic() + self._left
@@ -235,11 +257,11 @@ def grade(assignment: Assignment, submission: Submission, pool: Pool, secret: by
         return _unread(assignment, submission, pool)
     sheet = worksheet(assignment, submission)
     grades: dict[str, CellGrade] = {}
-    shown: list[Node] = []
+    shown = [_shown(entry, index) for index, entry in enumerate(sheet.entries)]
     early: list[tuple[Given, Node]] = []
     with Session(pool, large_packages(sheet.entries)) as session:
-        for index, entry in enumerate(sheet.entries):
-            cell = _shown(entry, index)
+        _foretell(assignment, submission, sheet.entries, shown, session, secret)
+        for index, (entry, cell) in enumerate(zip(sheet.entries, shown, strict=True)):
             if entry.role in (Role.STUDENT, Role.LOCKED):
                 asked = _asked(assignment, sheet.entries[index + 1 :])
                 ran = _run(session, entry, cell["id"], asked)
@@ -255,7 +277,6 @@ def grade(assignment: Assignment, submission: Submission, pool: Pool, secret: by
             elif entry.role is Role.WRITTEN:
                 result = _written(entry)
                 grades[result.grade_id] = result
-            shown.append(cell)
         for origin, cell in early:  # perhaps the answer stands below the cell that grades it
             result, outputs = _test(assignment, submission, origin, session, secret)
             if result.score != 0:
@@ -311,6 +332,46 @@ def large_packages(entries: Sequence[Entry]) -> list[str]:
     return [name for name in used if _spec(name) is not None]
 
 
+def _foretell(
+    assignment: Assignment,
+    submission: Submission,
+    entries: Sequence[Entry],
+    shown: Sequence[Node],
+    session: Session,
+    secret: bytes,
+) -> None:
+    """Plan all that will be asked of the worker, so that it is done in one go."""
+    plan = session.plan()
+    if plan is None:
+        return
+    found: list[str] = []
+    for index, (entry, cell) in enumerate(zip(entries, shown, strict=True)):
+        if entry.role in (Role.STUDENT, Role.LOCKED):
+            found = _asked(assignment, entries[index + 1 :])
+            plan.cell(entry.source, cell["id"], found)
+        elif entry.role is Role.TEST and entry.origin is not None:
+            names = assignment.asked(entry.origin)
+            if set(names) <= set(found):
+                with _seeded(assignment, submission, entry.origin, secret):
+                    plan.graded(names, functools.partial(cells.evaluate, entry.origin.source))
+            else:
+                plan.unknown()
+            found = []
+
+
+@contextlib.contextmanager
+def _seeded(
+    assignment: Assignment, submission: Submission, origin: Given, secret: bytes
+) -> Iterator[None]:
+    """Have `check` draw from the inputs of a student and a graded cell."""
+    drawn = seed(secret, assignment.name, submission.student, origin.name)
+    token = graded_seed.set(drawn)
+    try:
+        yield
+    finally:
+        graded_seed.reset(token)
+
+
 def _asked(assignment: Assignment, following: Sequence[Entry]) -> list[str]:
     """The names that a graded cell will ask for, if one is the next to run."""
     for entry in following:
@@ -342,15 +403,16 @@ def _test(
     """Run a graded cell, here, with handles for the student's names."""
     name, points = origin.name, origin.points
     start = time.monotonic()
-    token = graded_seed.set(seed(secret, assignment.name, submission.student, name))
     try:
         names = assignment.asked(origin)
-        try:
-            value = cells.evaluate(origin.source, session.values(names, foresee=True))
-        except Lost:
-            session.spend(time.monotonic() - start)
-            start = time.monotonic()
-            value = cells.evaluate(origin.source, session.values(names))
+        with _seeded(assignment, submission, origin, secret):
+            try:
+                value = cells.evaluate(origin.source, session.values(names, foresee=True))
+            except Lost:
+                session.begin_again()
+                session.spend(time.monotonic() - start)
+                start = time.monotonic()
+                value = cells.evaluate(origin.source, session.values(names))
     except Failure as failure:
         return _failed(name, points, failure.verdict, failure.message)
     except AssertionError as error:
@@ -359,7 +421,6 @@ def _test(
         verdict = Verdict.INTERNAL if _is_ours(error) else Verdict.ERROR
         return _failed(name, points, verdict, f"{type(error).__name__}: {error}")
     finally:
-        graded_seed.reset(token)
         session.spend(time.monotonic() - start)
     if isinstance(value, Report):
         return _reported(name, points, value)

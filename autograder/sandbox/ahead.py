@@ -1,18 +1,19 @@
 """What a worker is asked ahead, in one frame, and how its answers are given out one by one.
 
 A probe's questions are many and small, and a journey to the worker and back costs more than most
-answers. What the probes are sure to ask is therefore sent at once. The worker does it in the same
+answers. What the probes are sure to ask is therefore sent at once, and so is what comes before and
+behind them: the cells of the notebook, and the probes of the next. The worker does it in the same
 order, and stops where going on would not be what the judge does: at an exception, at an argument
-that was changed in place, at plain data where an object was expected, and when it takes long. What
-is left is asked one by one. Nothing is asked behind a probe that is not foreseen to its end. (Where
-a probe breaks off, because it cannot go on with what was returned, the rest of it has been done all
-the same: a wrong answer that counts its calls can see that.)
+that was changed in place, at plain data where an object was expected, where nothing was defined,
+and when it takes long. What is left is asked one by one. Nothing is asked behind a probe that is
+not foreseen to its end. (Where a probe breaks off, because it cannot go on with what was returned,
+the rest of it has been done all the same: a wrong answer that counts its calls can see that.)
 
 What the reference answers is taken down, too, in the very bytes that a worker would send. When the
 worker's are the same, to the last bit, the probe would see again what it saw of the reference: it
 need not run.
 
-Where an answer ends the worker or makes no sense, and where a probe asks something else than was
+Where an answer ends the worker or makes no sense, and where something else is asked than was
 foreseen, `Lost` is raised: all is then to be asked again, one by one, of a fresh worker, so that it
 costs only itself.
 """
@@ -37,6 +38,28 @@ Answer = tuple[dict[str, Any], wire.Decoder, list[wire.Array]]
 """A reply of the worker's, what decodes it, and the arrays that it was about."""
 
 
+class Cell:
+    """A cell of the student's, to be run.
+
+    Args:
+        source: the cell.
+        name: what tracebacks call it.
+        names: which handles are needed next.
+
+    Attributes:
+        cell: all of that.
+        next: the step that follows; None behind the last.
+        goes_on: whether that is sure to follow.
+        answered: what the worker made of it; None before it has been asked.
+    """
+
+    def __init__(self, source: str, name: str, names: Sequence[str]) -> None:
+        self.cell = (source, name, list(names))
+        self.next: Step | None = None
+        self.goes_on = True
+        self.answered: dict[str, Any] | None = None
+
+
 class Script:
     """What one probe is sure to ask, what the reference answered, and what the worker did.
 
@@ -46,10 +69,13 @@ class Script:
     with.
 
     Args:
+        root: the number of the object's handle, or the name that will stand for the object.
         certain: which operations are sure.
         remote: makes an object of a handle's number and label.
 
     Attributes:
+        root: as given; the number, once it is known.
+        next: the step that follows; None behind the last.
         questions: in order.
         whole: whether nothing else is asked.
         ends: whether nothing more is asked after an exception.
@@ -57,9 +83,14 @@ class Script:
         rest: the bytes that belong to the answer at which the worker stopped.
     """
 
-    def __init__(self, certain: Certain, remote: Callable[[int, str], Any]) -> None:
+    def __init__(
+        self, root: int | str, certain: Certain, remote: Callable[[int, str], Any]
+    ) -> None:
+        self.root = root
+        self.next: Step | None = None
         self.questions: list[wire.Json] = []
         self.whole = certain.operations is None
+        self._cut = False
         self.ends = certain.ends
         self.answered: int | None = None
         self.rest = bytearray()
@@ -69,6 +100,15 @@ class Script:
         self._expected = wire.Encoder(_Objects())
         self._trees: list[wire.Json] = []
         self._remote = remote
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the next step is sure to follow."""
+        return self.whole and not self._cut
+
+    @goes_on.setter
+    def goes_on(self, value: bool) -> None:
+        self._cut = not value
 
     # --- taking down what the reference is asked ------------------------------------------
 
@@ -145,7 +185,7 @@ class Script:
         known = self.answered + (self._stopped is not None)
         return self._given < min(known, len(self.questions))
 
-    def take(self, root: int, operation: str, target: int, arguments: tuple[Any, ...]) -> Answer:
+    def take(self, operation: str, target: int, arguments: tuple[Any, ...]) -> Answer:
         """Return the answer to the next question, if this is it, to the last bit.
 
         Raises Lost if not, and WireError for an answer that makes no sense.
@@ -167,7 +207,7 @@ class Script:
         except (wire.Unsendable, TypeError):
             raise Lost from None
         sent = self._asked.parts[parts : len(self._again.parts)]
-        same = target == (root if of < 0 else self._object(of)) and identical(again, asked)
+        same = target == (self.root if of < 0 else self._object(of)) and identical(again, asked)
         if not same or self._again.parts[parts:] != sent:
             raise Lost
         self._given += 1
@@ -246,91 +286,221 @@ def _trees(text: bytearray, count: int | None) -> list[wire.Json]:
     return trees
 
 
+Step = Cell | Script
+
+
 class Ahead:
     """The questions of an exercise's probes about one object.
 
     Args:
-        root: the number of the object's handle.
+        plan: what they are a part of.
+        root: the number of the object's handle, or the name that will stand for the object.
         certain: which operations of each probe are sure.
-        remote: makes an object of a handle's number and label.
-        ask: has the worker do what these scripts ask, and calls `came` with its reply.
 
     Attributes:
-        root: as given.
+        expected: for the judge to keep what it knows of the reference.
         scripts: one for each probe; they take down what the reference is asked.
     """
 
-    def __init__(
-        self,
-        root: int,
-        certain: Sequence[Certain],
-        remote: Callable[[int, str], Any],
-        ask: Callable[[Sequence[Script]], None],
-    ) -> None:
-        self.root = root
-        self.scripts = [Script(each, remote) for each in certain]
-        self._ask = ask
+    def __init__(self, plan: Plan, root: int | str, certain: Sequence[Certain]) -> None:
+        self.expected: Any = None
+        self.scripts = [Script(root, each, plan.remote) for each in certain]
+        self._plan = plan
         self._now: Script | None = None
-        self._number = 0
+
+    @property
+    def early(self) -> bool:
+        """Whether the object is not there yet."""
+        return any(type(script.root) is str for script in self.scripts)
 
     def begin(self, number: int) -> bool:
         """Begin with a probe, or end behind the last; see `Foresight`."""
         if number == len(self.scripts):
             self._now = None
             return False
-        self._now, self._number = self.scripts[number], number
+        self._now = self.scripts[number]
+        self._plan.reach(self._now)
         if self._now.answered is None:
-            asked = [self._now]
-            while asked[-1].whole and number + len(asked) < len(self.scripts):
-                asked.append(self.scripts[number + len(asked)])
-            if any(script.questions for script in asked):
-                self._ask(asked)
+            self._plan.ask()
         return self._now.as_expected
-
-    def came(self, asked: Sequence[Script], reply: dict[str, Any], body: bytearray) -> None:
-        """Take in what came back, which may be anything; raises WireError if it makes no sense.
-
-        A probe that the worker did not begin is asked again when it begins.
-        """
-        rows = reply.get("done")
-        if type(rows) is not list or len(rows) > len(asked):
-            raise wire.WireError("malformed answers")
-        start = texts = 0
-        for script, row in zip(asked, rows, strict=False):
-            if type(row) is not list or len(row) != 5:
-                raise wire.WireError("malformed answers")
-            answered, text, data, first = map(wire.natural, row[:4])
-            middle, end, texts = start + text, start + text + data, texts + text
-            many = answered > len(script.questions) or texts > wire.MAX_HEADER
-            if many or end > len(body):
-                raise wire.WireError("malformed answers")
-            script.came(answered, body[start:middle], body[middle:end], first, row[4])
-            start = end
-        if rows:
-            asked[len(rows) - 1].rest = body[start:]
 
     @property
     def knows(self) -> bool:
         """Whether the next question has been answered."""
         return self._now is not None and self._now.knows
 
-    @property
-    def passed(self) -> bool:
-        """Whether the probe goes on although the worker has begun with the next one."""
-        behind = self.scripts[self._number + 1 : self._number + 2]
-        begun = any(script.answered is not None for script in behind)
-        return begun and self._now is not None and not self.knows
-
     def take(self, operation: str, target: int, arguments: tuple[Any, ...]) -> Answer:
-        """Return the answer to the next question, if this is it, to the last bit.
-
-        Raises Lost if not, or if there is none: the worker has gone on with something else.
-        """
+        """Return the answer to the next question, if this is it, to the last bit; else Lost."""
         if self._now is None or not self._now.knows:
             raise Lost
-        return self._now.take(self.root, operation, target, arguments)
+        return self._now.take(operation, target, arguments)
 
     def gave(self, value: Any) -> None:
         """Remember what the last question was answered with."""
         if self._now is not None:
             self._now.gave(value)
+
+
+class Plan:
+    """What a worker is going to be asked, step by step, and how far that has come.
+
+    Where it is left while the worker has gone on, `Lost` is raised.
+
+    Args:
+        remote: makes an object of a handle's number and label.
+        ask: has the worker do these steps, and calls `came` with its reply.
+
+    Attributes:
+        remote: as given.
+        roots: the numbers of the handles that the last cell has left.
+    """
+
+    def __init__(
+        self, remote: Callable[[int, str], Any], ask: Callable[[Sequence[Step]], None]
+    ) -> None:
+        self.remote = remote
+        self.roots: dict[str, int] = {}
+        self._ask = ask
+        self._at: Step = Cell("", "", ())  # before the first
+        self._last: Step = self._at
+        self._judged: dict[Step, Ahead] = {}  # by the first step of each
+
+    # --- making it ------------------------------------------------------------------------
+
+    def cell(self, source: str, name: str, names: Sequence[str]) -> None:
+        """A cell of the student's will run."""
+        self._last = _insert(self._last, [Cell(source, name, names)])
+
+    def graded(self, names: Sequence[str], run: Callable[[dict[str, Any]], Any]) -> None:
+        """A graded cell will run, with the names that the cell before was asked for.
+
+        It runs here, too, before any of them is there, to show what will be judged. If it needs
+        more of them than that, what it does is not foreseen.
+        """
+        before = self._last
+        try:
+            run({name: Foretold(self, name) for name in names})
+        except (Exception, Lost):
+            before.next, self._last = None, before
+            self.unknown()
+
+    def unknown(self) -> None:
+        """Something will be asked that is not foreseen."""
+        self._last.goes_on = False
+
+    def foretell(self, name: str, certain: Sequence[Certain]) -> Ahead:
+        """What a name will stand for is going to be judged."""
+        ahead = Ahead(self, name, certain)
+        self._last = _insert(self._last, ahead.scripts)
+        self._judged[ahead.scripts[0]] = ahead
+        return ahead
+
+    # --- going along it -------------------------------------------------------------------
+
+    @property
+    def begun(self) -> bool:
+        """Whether the worker has gone on with the next step."""
+        return self._at.next is not None and self._at.next.answered is not None
+
+    def run(self, source: str, name: str, names: Sequence[str]) -> dict[str, Any] | None:
+        """A cell is to be run; return what the worker made of it, None if it has not."""
+        step: Step | None = self._at.next
+        cell = source, name, list(names)
+        while step is not None and not (isinstance(step, Cell) and step.cell == cell):
+            step = step.next
+        if step is None:
+            return None
+        self.reach(step)
+        if step.answered is None:
+            self.ask()
+        return step.answered
+
+    def judge(self, root: int, certain: Sequence[Certain]) -> Ahead:
+        """An object is going to be judged now."""
+        step = self._at.next
+        ahead = self._judged.pop(step, None) if step is not None else None
+        if ahead is None or len(ahead.scripts) != len(certain):
+            if self.begun:
+                raise Lost
+            ahead = Ahead(self, root, certain)
+            _insert(self._at, ahead.scripts)
+        for script in ahead.scripts:
+            if script.answered is not None and self.roots.get(str(script.root)) != root:
+                raise Lost
+            script.root = root
+        return ahead
+
+    def reach(self, step: Step) -> None:
+        """Go on to a step; those before it are left out."""
+        while self._at is not step:
+            assert self._at.next is not None
+            self._at = self._at.next
+            if self._at is not step and self._at.answered is not None:
+                raise Lost
+
+    def ask(self) -> None:
+        """Have the worker do this step, and what is sure to follow."""
+        steps = [self._at]
+        while steps[-1].goes_on and steps[-1].next is not None:
+            steps.append(steps[-1].next)
+        if any(isinstance(step, Cell) or step.questions for step in steps):
+            self._ask(steps)
+
+    def end(self) -> None:
+        """Nothing more is to be asked."""
+        self._judged.clear()  # each knows the plan, too
+
+
+class Foretold:
+    """Stands for what a student has not defined yet: good for nothing but to be judged."""
+
+    def __init__(self, plan: Plan, name: str) -> None:
+        self._plan = plan
+        self._name = name
+
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        """It is not there to be called."""
+        raise Lost
+
+    def __foresee__(self, certain: Sequence[Certain]) -> Ahead:
+        """Take down what will be asked; see `autograder.judge`."""
+        return self._plan.foretell(self._name, certain)
+
+
+def _insert(place: Step, steps: Sequence[Step]) -> Step:
+    """Put steps behind another; return the last of them."""
+    behind = place.next
+    for step in steps:
+        place.next = step
+        place = step
+    place.next = behind
+    return place
+
+
+def came(steps: Sequence[Step], reply: dict[str, Any], body: bytearray) -> None:
+    """Take in what a worker made of some steps, which may be anything.
+
+    Steps that it did not begin are asked again when they are reached. Raises WireError if what came
+    makes no sense.
+    """
+    rows = reply.get("done")
+    if type(rows) is not list or len(rows) > len(steps):
+        raise wire.WireError("malformed answers")
+    start = texts = 0
+    for step, row in zip(steps, rows, strict=False):
+        if isinstance(step, Cell):
+            if type(row) is not dict:
+                raise wire.WireError("malformed answers")
+            step.answered = row
+            continue
+        if type(row) is not list or len(row) != 5:
+            raise wire.WireError("malformed answers")
+        answered, text, data, first = map(wire.natural, row[:4])
+        middle, end, texts = start + text, start + text + data, texts + text
+        many = answered > len(step.questions) or texts > wire.MAX_HEADER
+        if many or end > len(body):
+            raise wire.WireError("malformed answers")
+        step.came(answered, body[start:middle], body[middle:end], first, row[4])
+        start = end
+    if rows and isinstance(last := steps[len(rows) - 1], Script):
+        last.rest = body[start:]

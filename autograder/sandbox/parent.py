@@ -25,7 +25,7 @@ _HERE = Path(__file__).parent
 _BOOT = (
     "import sys, types; sandbox = types.ModuleType('sandbox'); sandbox.__path__ = [sys.argv[1]]; "
     "sys.modules['sandbox'] = sandbox; sys.path += sys.argv[2:]; "
-    "from sandbox import worker; worker.main()"
+    "from sandbox import atfork; atfork.leave_out(); from sandbox import worker; worker.main()"
 )
 _START_SECONDS = 120.0
 _ORDER_SECONDS = 30.0

@@ -236,6 +236,7 @@ class Worker:
 
     Attributes:
         layers: the names of the layers of walls that it raised.
+        plan: what it will be asked, as far as that is known; None when it has ended.
         foresees: whether it does ahead what it is told that it will be asked. Who sets it has to
             be ready for `Lost`.
     """
@@ -250,6 +251,7 @@ class Worker:
         self._outputs: list[dict[str, Any]] = []
         self._ended: str | None = None
         self._ahead: ahead.Ahead | None = None
+        self.plan: ahead.Plan | None = ahead.Plan(self._remote, self._ask_ahead)
         self.foresees = False
         try:
             header, _ = wire.receive(sock, time.monotonic() + _HELLO_SECONDS)
@@ -294,8 +296,7 @@ class Worker:
         failure = None
         values: Any = None
         try:
-            arguments = (source, name, list(names))
-            values = self._request("cell", arguments, self._pool.limits.cell_seconds)
+            values = self._run(source, name, names)
         except Failure as error:
             failure = error
         verdict = failure.verdict if failure else Verdict.PASS
@@ -313,6 +314,8 @@ class Worker:
             )
         known = values if type(values) is dict else {}
         handles = {n: known[n] for n in names if type(known.get(n)) is Remote}
+        if self.plan is not None:
+            self.plan.roots = {n: handle._remote_number for n, handle in handles.items()}
         return CellResult(verdict, outputs, failure, time.monotonic() - start, handles)
 
     def handle(self, name: str) -> Remote:
@@ -334,16 +337,12 @@ class Worker:
     def request(self, operation: str, *arguments: Any) -> Any:
         """Have the worker do something with its objects, within `call_seconds`. For `Remote`."""
         seconds = self._pool.limits.call_seconds
-        if self._ahead is None or not (self._ahead.knows or self._ahead.passed):
+        if self._ahead is None or not self._ahead.knows:
             return self._request(operation, arguments, seconds)
         target, *rest = arguments
-        try:
-            with self._sense():
-                number = target._remote_number
-                answer, decoder, sent = self._ahead.take(operation, number, tuple(rest))
-        except Lost:
-            self.close()
-            raise
+        with self._closed_if_lost(), self._sense():
+            number = target._remote_number
+            answer, decoder, sent = self._ahead.take(operation, number, tuple(rest))
         value = self._value(answer, decoder, sent, seconds)
         self._ahead.gave(value)
         return value
@@ -353,28 +352,45 @@ class Worker:
 
         To begin with a probe raises `Lost` if the worker was ended by what it was asked.
         """
-        if not self.foresees:
+        if self.plan is None or not (self.foresees or self.plan.begun):
             return None
-        number = root._remote_number
-        self._ahead = ahead.Ahead(number, certain, self._remote, self._ask_ahead)
+        with self._closed_if_lost():
+            self._ahead = self.plan.judge(root._remote_number, certain)
         return self._ahead
 
-    def _ask_ahead(self, scripts: Sequence[ahead.Script]) -> None:
-        """Have the worker do what is foreseen of some probes."""
-        assert self._ahead is not None
-        header = {
-            "op": "ahead",
-            "root": self._ahead.root,
-            "scripts": [[script.questions, len(script.body), script.ends] for script in scripts],
-            "going_on": ahead.SECONDS,
-        }
-        seconds = min(self._pool.limits.call_seconds, self._left)
+    def _run(self, source: str, name: str, names: Sequence[str]) -> Any:
+        """Run a cell, unless that has been done; return what is known of the names."""
+        seconds = self._pool.limits.cell_seconds
+        with self._closed_if_lost():
+            ran = self.plan.run(source, name, names) if self.plan is not None else None
+        if ran is None:
+            return self._request("cell", (source, name, list(names)), seconds)
+        self.take_output()  # of what came behind the cell
+        self._keep_output(ran)
+        return self._value(ran, wire.Decoder(bytearray(), self._remote), [], seconds)
+
+    def _ask_ahead(self, steps: Sequence[ahead.Step]) -> None:
+        """Have the worker do what is foreseen."""
+        if not self.foresees:
+            return
+        limits = self._pool.limits
+        call, cell = (min(each, self._left) for each in (limits.call_seconds, limits.cell_seconds))
+        asked: list[Any] = []
+        parts, longest = [], call
+        for step in steps:
+            if isinstance(step, ahead.Cell):
+                tree = wire.Encoder(lambda value: reference(value, self)).encode(step.cell)
+                asked.append({"op": "cell", "arguments": tree, "seconds": cell})
+                longest = cell
+            else:
+                parts.append(step.body)
+                asked.append([step.root, step.questions, len(parts[-1]), step.ends])
+        header = {"op": "ahead", "steps": asked, "seconds": call, "going_on": ahead.SECONDS}
         try:
-            parts = [script.body for script in scripts]
-            reply, body = self._exchange(header, parts, seconds, ahead.SECONDS)
+            reply, body = self._exchange(header, parts, longest, ahead.SECONDS)
             with self._sense():
-                self._ahead.came(scripts, reply, body)
-        except Failure:  # a frame too large, on either side, is asked one by one
+                ahead.came(steps, reply, body)
+        except Failure:  # a frame that is too large to be sent is asked one by one
             if not self.alive:
                 raise Lost from None
 
@@ -390,13 +406,16 @@ class Worker:
     def _request(
         self, operation: str, arguments: tuple[Any, ...], seconds: float, keep: bool = False
     ) -> Any:
+        if self.plan is not None and self.plan.begun:
+            self.close()
+            raise Lost
         encoder = wire.Encoder(lambda value: reference(value, self))
         try:
             tree = encoder.encode(arguments)
         except wire.Unsendable as error:
             raise _unsendable(error) from None
         seconds = min(seconds, self._left)
-        header = {"op": operation, "arguments": tree, "keep": keep}
+        header = {"op": operation, "arguments": tree, "keep": keep, "seconds": seconds}
         reply, body = self._exchange(header, encoder.parts, seconds)
         return self._value(reply, wire.Decoder(body, self._remote), encoder.arrays, seconds)
 
@@ -405,7 +424,7 @@ class Worker:
     ) -> tuple[dict[str, Any], bytearray]:
         """Send a frame, and return the one that answers it.
 
-        Each operation may take some seconds, and all together so many more.
+        One operation may take so many seconds, and all of them so many more.
         """
         if self._ended is not None:
             raise Failure(Verdict.CRASH, f"the worker is gone: {self._ended}")
@@ -415,12 +434,11 @@ class Worker:
         start = time.monotonic()
         deadline = start + seconds + more + _GRACE
         try:
-            wire.send(self._sock, {"id": identity, **header, "seconds": seconds}, parts, deadline)
+            wire.send(self._sock, {"id": identity, **header}, parts, deadline)
             with self._sense():
                 reply, body = wire.receive(self._sock, deadline)
                 if reply.get("id") != identity:
                     raise wire.WireError("not the answer to this question")
-                outputs, size = replies.outputs(reply.get("outputs"))
         except wire.Unsendable as error:
             raise _unsendable(error) from None
         except wire.Deadline:
@@ -435,11 +453,17 @@ class Worker:
             raise
         finally:
             self._left -= time.monotonic() - start
+        self._keep_output(reply)
+        return reply, body
+
+    def _keep_output(self, reply: dict[str, Any]) -> None:
+        """Keep what was printed and displayed, as long as it is not too much."""
+        with self._sense():
+            outputs, size = replies.outputs(reply.get("outputs"))
         self._outputs += outputs
         self._left_output -= size
         if reply.get("flood") or self._left_output < 0:
             self._die(Verdict.OUTPUT, "it printed or displayed more than a notebook may")
-        return reply, body
 
     def _value(
         self,
@@ -465,6 +489,15 @@ class Worker:
         return Remote(self, number, label)
 
     @contextlib.contextmanager
+    def _closed_if_lost(self) -> Iterator[None]:
+        """What has gone on with something else is of no more use."""
+        try:
+            yield
+        except Lost:
+            self.close()
+            raise
+
+    @contextlib.contextmanager
     def _sense(self) -> Iterator[None]:
         """Who talks nonsense is ended."""
         try:
@@ -478,7 +511,9 @@ class Worker:
 
     def _end(self, why: str) -> dict[str, Any]:
         self._ended = why
-        self._ahead = None
+        if self.plan is not None:
+            self.plan.end()
+        self._ahead = self.plan = None
         self._sock.close()
         return self._pool.end(self._pid, self._parent)
 

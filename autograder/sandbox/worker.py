@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from . import measure, notebook, walls, wire
+from . import atfork, measure, notebook, walls, wire
 
 # An object that a judge holds on to stays alive in its worker; a runaway stops here.
 _MAX_HANDLES = 100_000
@@ -57,6 +57,7 @@ def main() -> None:
     plan: walls.Plan | None = None
     try:
         _preload(config)
+        atfork.put_back()
         if config["walls"] and sys.platform == "linux":
             plan = walls.prepare(
                 config["limits"],
@@ -239,6 +240,7 @@ class _Server:
     def __init__(self, sock: socket.socket, output_bytes: int) -> None:
         self.sock = sock
         self._handles: list[Any] = []
+        self._found: dict[str, Any] = {}  # what the last cell left, by name
         self._request = ""
         self.busy = False
         self._outputs = notebook.Outputs(output_bytes, self._flood)
@@ -274,18 +276,29 @@ class _Server:
     def _ahead(self, header: dict[str, Any], body: bytearray) -> tuple[dict[str, Any], list[bytes]]:
         """Do what will be asked, in order, as long as it is as the judge foresaw it.
 
-        Of each probe that was begun the reply says how many questions were answered, how long the
-        trees of the answers and their bytes are, the number of the first handle among them, and the
-        answer at which it stopped.
+        Of each cell the reply says what it would have said by itself. Of each probe that was begun
+        it says how many questions were answered, how long the trees of the answers and their bytes
+        are, the number of the first handle among them, and the answer at which it stopped.
         """
-        done: list[list[Any]] = []
+        done: list[Any] = []
         parts: list[bytes] = []
         reply: dict[str, Any] = {"done": done}
         start, until = 0, _now() + header["going_on"]
-        for questions, size, ends in header["scripts"]:
+        for step in header["steps"]:
             if done and _now() > until:
                 break
-            probe = _Probe(self, self._handles[header["root"]], body[start : start + size])
+            if type(step) is dict:
+                self._outputs.take()  # of the probes before
+                ran, _ = self._perform(step, bytearray())
+                done.append({**ran, "outputs": self._outputs.take()})
+                if "overtime" in ran:
+                    break
+                continue
+            root, questions, size, ends = step
+            if type(root) is str and root not in self._found:
+                break
+            of = self._found[root] if type(root) is str else self._handles[root]
+            probe = _Probe(self, of, body[start : start + size])
             start += size
             for question in questions:
                 if _now() > until:
@@ -336,12 +349,14 @@ class _Server:
 
     def _cell(self, source: str, name: str, names: list[str]) -> dict[str, Any]:
         """Run a cell; return the functions and classes among these names, to save the questions."""
+        self._found = {}
         try:
             self._notebook.run(source, name)
         finally:  # whatever the cell made of signals
             signal.signal(signal.SIGALRM, self._overtime)
         found = {n: self._notebook.namespace.get(n) for n in names}
-        return {n: v for n, v in found.items() if isinstance(v, (FunctionType, type))}
+        self._found = {n: v for n, v in found.items() if isinstance(v, (FunctionType, type))}
+        return self._found
 
     def _name(self, name: str) -> Any:
         try:

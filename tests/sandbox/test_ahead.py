@@ -18,7 +18,7 @@ from autograder.exercise import Certain, Exercise, Operation, outcome, probe
 from autograder.judge import judge
 from autograder.report import Report
 from autograder.sandbox import wire
-from autograder.sandbox.ahead import Ahead, Script
+from autograder.sandbox.ahead import Ahead, Plan, Step, came
 from autograder.sandbox.pool import Limits, Pool, Worker
 from autograder.verdict import Lost, Verdict
 
@@ -289,7 +289,7 @@ def test_what_was_returned_may_be_asked_about_in_the_same_journey(pool, monkeypa
             report = judge(exercise, handle)
             assert report.passed is (source == ANSWERS["right"])
         (header,) = sent
-        questions = header["scripts"][0][0]
+        questions = header["steps"][0][1]
         arguments = [question[1][0] for question in questions]
         assert [a[:2] for a in arguments] == [
             *(["a", "float64"], ["v", 0]),
@@ -484,10 +484,10 @@ def remote(number: int, label: str) -> tuple[int, str]:
 
 def ahead_of(
     probes: int = 1, *, certain: int | None = None, ends: bool = True
-) -> tuple[Ahead, list[Script]]:
+) -> tuple[Ahead, list[Step]]:
     """A call that gives an object, its attribute `mean`, and a call of that; in so many probes."""
-    asked: list[Script] = []
-    ahead = Ahead(7, [Certain(certain, ends)] * probes, remote, asked.extend)
+    asked: list[Step] = []
+    ahead = Plan(remote, asked.extend).judge(7, [Certain(certain, ends)] * probes)
     for script in ahead.scripts:
         script.asks(Operation(-1, None, (X,)))
         script.answers(object())
@@ -502,17 +502,17 @@ HANDLE, METHOD = ["r", 0, "object"], ["r", 1, "builtin_function_or_method mean"]
 RIGHT = [HANDLE, METHOD, 1.0]
 
 
-def came(ahead: Ahead, asked: list[Script], *probes: list[object], stopped: object = None) -> None:
+def replied(asked: list[Step], *probes: list[object], stopped: object = None) -> None:
     """What a worker answers, from handle 40 on."""
     texts = [wire.to_json(trees).encode() for trees in probes]
     done = [[len(trees), len(t), 0, 40, stopped] for trees, t in zip(probes, texts, strict=True)]
-    ahead.came(asked, {"done": done}, bytearray(b"".join(texts)))
+    came(asked, {"done": done}, bytearray(b"".join(texts)))
 
 
 def test_a_question_is_answered_once_and_in_order():
     ahead, asked = ahead_of()
     ahead.begin(0)
-    came(ahead, asked, [["r", 0, "thing"], ["r", 1, "method"]])
+    replied(asked, [["r", 0, "thing"], ["r", 1, "method"]])
     answer, decoder, sent = ahead.take("call", 7, ((X.copy(),), {}))
     assert (decoder.decode(answer["value"]), sent) == ((40, "thing"), [])
     answer, decoder, _ = ahead.take("get", 40, ("mean",))
@@ -525,7 +525,7 @@ def test_what_is_as_expected_need_not_be_asked():
     ahead, asked = ahead_of(2)
     assert not ahead.begin(0)
     assert asked == ahead.scripts
-    came(ahead, asked, RIGHT, [HANDLE, METHOD, 1])
+    replied(asked, RIGHT, [HANDLE, METHOD, 1])
     assert ahead.begin(0)
     assert not ahead.begin(1)
     assert not ahead.begin(2)
@@ -547,7 +547,7 @@ def test_what_is_as_expected_need_not_be_asked():
 def test_what_is_not_quite_as_expected_is_looked_at(trees, stopped):
     ahead, asked = ahead_of()
     ahead.begin(0)
-    came(ahead, asked, trees, stopped=stopped)
+    replied(asked, trees, stopped=stopped)
     assert not ahead.begin(0)
 
 
@@ -555,39 +555,40 @@ def test_what_is_certain_in_part_is_looked_at():
     ahead, asked = ahead_of(2, certain=2)
     ahead.begin(0)
     assert asked == ahead.scripts[:1]  # nothing behind it is foreseen
-    came(ahead, asked, [HANDLE, METHOD])
+    replied(asked, [HANDLE, METHOD])
     assert ahead.knows
     assert not ahead.begin(0)
 
 
 def test_where_the_reference_raises_nothing_is_as_expected():
-    asked: list[Script] = []
-    ahead = Ahead(7, [Certain(None, ends=True)], remote, asked.extend)
+    asked: list[Step] = []
+    ahead = Plan(remote, asked.extend).judge(7, [Certain(None, ends=True)])
     (script,) = ahead.scripts
     script.asks(Operation(-1, None, (X,)))
     script.asks(Operation(-1, None, (X,)))
     script.answers(1.0)
     ahead.begin(0)
-    came(ahead, asked, [1.0])
+    replied(asked, [1.0])
     assert not ahead.begin(0)
-    came(ahead, asked, [1.0, 1.0])
+    replied(asked, [1.0, 1.0])
     assert not ahead.begin(0)
 
 
 def test_a_probe_that_goes_on_where_it_should_have_ended_is_noticed():
     ahead, asked = ahead_of(2)
     ahead.begin(0)
-    came(ahead, asked, RIGHT, RIGHT)
+    replied(asked, RIGHT, RIGHT)
     for operation, target, arguments in (
         ("call", 7, ((X,), {})),
         ("get", 40, ("mean",)),
         ("call", 41, ((), {})),
     ):
-        assert not ahead.passed
+        assert ahead.knows
         ahead.take(operation, target, arguments)
-    assert ahead.passed
+    assert not ahead.knows
+    assert ahead._plan.begun
     ahead.begin(1)
-    assert not ahead.passed
+    assert not ahead._plan.begun
 
 
 @pytest.mark.parametrize(
@@ -607,7 +608,7 @@ def test_a_probe_that_goes_on_where_it_should_have_ended_is_noticed():
 def test_another_question_has_no_answer(operation, target, arguments):
     ahead, asked = ahead_of()
     ahead.begin(0)
-    came(ahead, asked, RIGHT)
+    replied(asked, RIGHT)
     with pytest.raises(Lost):
         ahead.take(operation, target, arguments)
 
@@ -618,7 +619,7 @@ def test_another_question_has_no_answer(operation, target, arguments):
 def test_an_answer_that_is_no_handle_is_the_target_of_nothing(value):
     ahead, asked = ahead_of()
     ahead.begin(0)
-    came(ahead, asked, [value, METHOD])
+    replied(asked, [value, METHOD])
     ahead.take("call", 7, ((X,), {}))
     with pytest.raises(Lost):
         ahead.take("get", 40, ("mean",))
@@ -653,14 +654,14 @@ def test_malformed_answers(done):
     ahead, asked = ahead_of()
     ahead.begin(0)
     with pytest.raises(wire.WireError):
-        ahead.came(asked, {"done": done}, bytearray(4))
+        came(asked, {"done": done}, bytearray(4))
 
 
 @pytest.mark.parametrize("text", [b"", b"7", b"[1]", b"[1,2,3]", b"[1,2", b"[NaN,1]", b"\xff\xfe"])
 def test_trees_that_are_none(text):
     ahead, asked = ahead_of()
     ahead.begin(0)
-    ahead.came(asked, {"done": [[2, len(text), 0, 0, None]]}, bytearray(text))
+    came(asked, {"done": [[2, len(text), 0, 0, None]]}, bytearray(text))
     with pytest.raises(wire.WireError):
         ahead.take("call", 7, ((X,), {}))
 
@@ -668,11 +669,11 @@ def test_trees_that_are_none(text):
 def test_a_probe_that_was_not_begun_is_asked_again():
     ahead, asked = ahead_of(2)
     ahead.begin(0)
-    came(ahead, asked, RIGHT)
+    replied(asked, RIGHT)
     asked.clear()
     ahead.begin(1)
     assert asked == ahead.scripts[1:]
-    came(ahead, asked, [])
+    replied(asked, [])
     asked.clear()
     ahead.begin(1)
     assert asked == []
