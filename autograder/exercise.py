@@ -7,6 +7,7 @@ whether that lives in this process or behind a wall. `autograder.judge` compares
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -276,6 +277,7 @@ class Chapter:
     exercises: tuple[Exercise, ...]
 
 
+@functools.lru_cache(maxsize=4096)
 def _first_paragraph(thing: Any) -> str:
     """The first paragraph of a docstring, on one line; empty when there is none."""
     return " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())

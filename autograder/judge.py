@@ -294,12 +294,11 @@ def _captured() -> Iterator[tuple[io.StringIO, list[warnings.WarningMessage]]]:
     """
     out = io.StringIO()
     with (
-        warnings.catch_warnings(record=True) as caught,
+        warnings.catch_warnings(record=True, action="always") as caught,
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(out),
         np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"),
     ):
-        warnings.simplefilter("always")
         yield out, caught
 
 

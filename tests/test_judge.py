@@ -18,7 +18,7 @@ from autograder.exercise import (
     probe,
 )
 from autograder.judge import judge
-from autograder.verdict import Failure, Verdict
+from autograder.verdict import Failure, Lost, Verdict
 
 # --- a small exercise: center the columns of a table -----------------------------------------
 
@@ -796,13 +796,16 @@ class Listener:
         self.known = known
         self.begun = []
         self.calls = 0
+        self.early = False
+        self.expected = None
 
     def __call__(self, *args, **kwargs):
         self.calls += 1
         return self.function(*args, **kwargs)
 
     def __foresee__(self, certain):
-        self.scripts = [Notes(count) for count in certain]
+        if self.expected is None:
+            self.scripts = [Notes(count) for count in certain]
         return self
 
     def begin(self, number):
@@ -843,6 +846,51 @@ def centers_until_it_is_centered(f, rng):
 
 
 class TestForeseeing:
+    def test_what_is_not_there_yet_is_not_called(self):
+        listener = Listener(center)
+        listener.early = True
+        report = judge(CENTER, listener)
+        assert (report.findings, report.earned) == ((), 0)
+        assert (listener.begun, listener.calls) == ([], 0)
+        assert [len(s.operations) for s in listener.scripts] == [1] * 4
+
+    def test_what_is_known_of_the_reference_is_not_looked_at_again(self):
+        runs = []
+
+        @probe(1)
+        def is_looked_at(f, rng):
+            """It centers."""
+            runs.append(f)
+            return {"out": f(rng.normal(size=(3, 2)))}
+
+        exercise = Exercise("center", center, (is_looked_at,))
+        listener = Listener(center)
+        listener.early = True
+        judge(exercise, listener)
+        listener.early = False
+        runs.clear()
+        report = judge(exercise, listener)
+        assert report.passed
+        assert (len(runs), len(report.findings)) == (1, 1)
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"seed": 1},
+            {"hidden": False},
+            {"exercise": Exercise("center", center, (centers_twice,))},
+        ],
+    )
+    def test_what_was_foreseen_of_something_else_is_of_no_use(self, other):
+        listener = Listener(center)
+        listener.early = True
+        judge(CENTER, listener, seed=0)
+        listener.early = False
+        asked = {"exercise": CENTER, "seed": 0, **other}
+        with pytest.raises(Lost):
+            judge(asked.pop("exercise"), listener, **asked)
+        assert listener.calls == 0
+
     def test_what_the_reference_was_asked_will_be_asked(self):
         listener = Listener(center)
         assert judge(CENTER, listener).passed
