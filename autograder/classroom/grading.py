@@ -15,7 +15,7 @@ import json
 import re
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from autograder.classroom.submissions import (
 )
 from autograder.report import Report
 from autograder.sandbox.ahead import Plan
+from autograder.sandbox.notebook import needs_ipython
 from autograder.sandbox.pool import CellResult, Pool, Worker
 from autograder.verdict import Failure, Lost, Verdict
 
@@ -319,16 +320,22 @@ def _unread(assignment: Assignment, submission: Submission, pool: Pool) -> Grade
     )
 
 
-# Packages that take long to import, and the words by which code shows that it uses them.
-_LARGE = {"matplotlib": ("matplotlib", "pylab"), "torch": ("torch",)}
+# Packages that take long to import, and how code shows that it uses them.
+_LARGE: dict[str, Callable[[str], bool]] = {
+    "matplotlib": lambda code: "matplotlib" in code or "pylab" in code,
+    "torch": lambda code: "torch" in code,
+    "IPython": needs_ipython,
+}
 
 _spec = functools.cache(importlib.util.find_spec)
 
 
 def large_packages(entries: Sequence[Entry]) -> list[str]:
     """The packages that a notebook's worker should have imported already, as its code uses them."""
-    code = "\n".join(e.source for e in entries if e.role in (Role.STUDENT, Role.LOCKED))
-    used = [name for name, words in _LARGE.items() if any(word in code for word in words)]
+    code = [e.source for e in entries if e.role in (Role.STUDENT, Role.LOCKED)]
+    used = [name for name, uses in _LARGE.items() if any(map(uses, code))]
+    if used:  # a warm parent for each set of them that a class needs would take longer
+        used = [*dict.fromkeys((*used, "IPython"))]
     return [name for name in used if _spec(name) is not None]
 
 

@@ -19,14 +19,13 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-try:
-    from IPython.core.inputtransformer2 import TransformerManager
-except ImportError:  # cells with magics are then syntax errors
-    TransformerManager = None
-
 _CELL = "<cell "
 _MAX_MESSAGE = 4_000
 _DPI = 72
+# What a line begins with, or holds, that IPython makes Python of: magics, commands, calls without
+# brackets, prompts. (A question ends with its sign.)
+_BEGINS = ("%", "!", "?", ",", ";", "/", ">>>", "...", "In [", "In[")
+_HOLDS = ("IPython", "=%", "= %", "=!", "= !")
 
 
 class Silence:
@@ -120,7 +119,6 @@ class Notebook:
         self.module = types.ModuleType("__main__")
         self.namespace = self.module.__dict__
         self._count = 0
-        self._transform = TransformerManager().transform_cell if TransformerManager else str
         self._install()
 
     def _install(self) -> None:
@@ -150,7 +148,7 @@ class Notebook:
         try:
             tree = ast.parse(source, filename)
         except SyntaxError:  # plain Python, as nearly all of it is, has nothing to be transformed
-            source = self._transform(source)
+            source = _transformed(source)
             tree = None
         lines = source.splitlines(keepends=True)
         linecache.cache[filename] = (len(source), None, lines, filename)
@@ -195,6 +193,26 @@ class Notebook:
             figures = [manager.canvas.figure for manager in helpers.Gcf.get_all_fig_managers()]
             helpers.Gcf.destroy_all()
             self.display(*figures)
+
+
+def needs_ipython(source: str) -> bool:
+    """Whether a cell uses IPython, or may be its dialect instead of plain Python."""
+    lines = [line.strip() for line in source.splitlines()]
+    return (
+        source[:1].isspace()  # it is indented as a whole
+        or any(sign in source for sign in _HOLDS)
+        or any(line.startswith(_BEGINS) for line in lines)
+        or any(line.endswith("?") and " " not in line for line in lines)
+    )
+
+
+def _transformed(source: str) -> str:
+    if needs_ipython(source):
+        with contextlib.suppress(ImportError):  # cells with magics are then syntax errors
+            from IPython.core.inputtransformer2 import TransformerManager
+
+            return str(TransformerManager().transform_cell(source))
+    return source
 
 
 def bundle(value: Any) -> dict[str, str]:

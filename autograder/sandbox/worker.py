@@ -106,12 +106,15 @@ def main() -> None:
 def _preload(config: dict[str, Any]) -> None:
     sys.argv = [""]
     sys.path = list(dict.fromkeys(os.path.realpath(path) for path in sys.path))
-    for name in (*config["preload"], "numpy.random", "IPython.display"):
+    for name in (*config["preload"], "numpy.random"):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     missing = [name for name in config["preload"] if name not in sys.modules]
     if missing:
         raise ImportError(f"cannot preload {', '.join(missing)}")
+    if "IPython" in sys.modules:
+        for name in ("IPython.display", "IPython.core.inputtransformer2"):
+            importlib.import_module(name)
     if "matplotlib" in sys.modules:  # imports what a first figure imports, and finds the fonts
         plt = importlib.import_module("matplotlib.pyplot")
         figure, axes = plt.subplots(figsize=(1, 1))

@@ -23,14 +23,14 @@ LIMITS = Limits(
 
 @pytest.fixture(scope="session")
 def pool() -> Iterator[Pool]:
-    with Pool(limits=LIMITS, preload=["matplotlib"]) as pool:
+    with Pool(limits=LIMITS, preload=["matplotlib", "IPython"]) as pool:
         yield pool
 
 
 @pytest.fixture(scope="session")
 def first_layer() -> Iterator[Pool]:
     """Workers without namespaces, as in a container that does not allow them."""
-    with Pool(limits=LIMITS, preload=["matplotlib"], namespaces=False) as pool:
+    with Pool(limits=LIMITS, preload=["matplotlib", "IPython"], namespaces=False) as pool:
         yield pool
 
 

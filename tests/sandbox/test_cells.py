@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from autograder.sandbox.pool import CellResult, Worker
+from autograder.sandbox.notebook import needs_ipython
+from autograder.sandbox.pool import CellResult, Pool, Worker
 from autograder.verdict import Verdict
 
 
@@ -184,3 +185,39 @@ fig.savefig("figure.pdf")
 """
     result = worker.execute(source)
     assert result.failure is None, (result.failure.message, result.failure.traceback)
+
+
+@pytest.mark.parametrize(
+    ("source", "needed"),
+    [
+        ("%matplotlib inline", True),
+        ("with a:\n    %time b()", True),
+        ("files = !ls", True),
+        ("x = %sql 1", True),
+        ("!ls", True),
+        ("np.mean?", True),
+        ("?np.mean", True),
+        ("np.*load*?", True),
+        (">>> x = 1", True),
+        ("In [3]: x = 1", True),
+        ("    x = 1\n    y = 2", True),
+        (",print a b", True),
+        ("from IPython.display import HTML", True),
+        ("x = 7 % 2\ny = x != 1\nz = '%d' % y", False),
+        ("def f(x):\n    return x  # why?\n\n# Is it right?", False),
+        ("def f(x)\n    return x", False),
+        ("", False),
+    ],
+)
+def test_what_only_ipython_understands_is_known_by_its_signs(source: str, needed: bool) -> None:
+    """A parent with IPython is larger, and workers of it cost more."""
+    assert needs_ipython(source) is needed
+
+
+def test_magics_where_the_parent_has_not_imported_ipython() -> None:
+    with Pool() as pool, pool.worker() as worker:
+        assert shown(worker.execute("import sys\n'IPython' in sys.modules")) == ["False"]
+        assert worker.execute("%time x = 1\n!ls").verdict is Verdict.PASS
+        assert worker.value("x") == 1
+        broken = worker.execute("def f(x)\n    return x")
+        assert (broken.verdict, broken.failure.kinds[0]) == (Verdict.ERROR, "SyntaxError")
