@@ -19,9 +19,12 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 _CELL = "<cell "
 _MAX_MESSAGE = 4_000
 _DPI = 72
+_MARGIN = 7  # pixels around a figure, as Matplotlib leaves
 # What a line begins with, or holds, that IPython makes Python of: magics, commands, calls without
 # brackets, prompts. (A question ends with its sign.)
 _BEGINS = ("%", "!", "?", ",", ";", "/", ">>>", "...", "In [", "In[")
@@ -220,14 +223,41 @@ def bundle(value: Any) -> dict[str, str]:
     data = {"text/plain": repr(value)}
     png = None
     if hasattr(type(value), "savefig"):
-        buffer = io.BytesIO()
-        value.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight")
-        png = buffer.getvalue()
+        png = _png(value)
     elif hasattr(type(value), "_repr_png_"):
         png = value._repr_png_()
     if isinstance(png, bytes):
         data["image/png"] = base64.b64encode(png).decode("ascii")
     return data
+
+
+def _png(figure: Any) -> bytes:
+    """Return a figure's picture, as large as what is on it.
+
+    Matplotlib would draw it once to learn that, and once more.
+    """
+    buffer = io.BytesIO()
+    agg = sys.modules.get("matplotlib.backends.backend_agg")
+    canvas: Any = getattr(figure, "canvas", None)
+    if agg is None or type(canvas) is not agg.FigureCanvasAgg:
+        figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight")
+        return buffer.getvalue()
+    dpi, figure.dpi = figure.dpi, _DPI
+    try:
+        canvas.draw()
+        pixels = np.asarray(canvas.buffer_rgba())
+        box = figure.get_tightbbox(canvas.get_renderer())
+    finally:
+        figure.dpi = dpi
+    height, width, _ = pixels.shape
+    left, low, right, high = (round(_DPI * side) for side in box.extents)
+    if min(left, low) < 0 or right > width or high > height:  # not all of it was drawn
+        figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches=box.padded(_MARGIN / _DPI))
+        return buffer.getvalue()
+    rows = slice(max(height - high - _MARGIN, 0), height - low + _MARGIN)
+    columns = slice(max(left - _MARGIN, 0), right + _MARGIN)
+    sys.modules["PIL.Image"].fromarray(pixels[rows, columns]).save(buffer, "png")
+    return buffer.getvalue()
 
 
 class _Magics:
