@@ -248,6 +248,7 @@ def grade(
     from autograder.classroom.judges import collect_seldom, warm_up
 
     warm_up()
+    collect_seldom()  # also while much is imported
     from autograder.classroom import runs
 
     collect_seldom()

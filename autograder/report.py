@@ -69,6 +69,8 @@ class Finding:
         cls, probe: Probe, verdict: Verdict, detail: str = "", where: Mask | None = None
     ) -> Finding:
         """The finding of a probe."""
+        if verdict is Verdict.PASS and not detail:
+            return _passed(probe)
         return cls(
             probe.name, probe.sentence, float(probe.points), verdict, detail, probe.hidden, where
         )
@@ -81,6 +83,13 @@ class Finding:
     def earned(self) -> float:
         """The probe's points when it passes, else 0."""
         return self.points if self.verdict is Verdict.PASS else 0.0
+
+
+@functools.lru_cache(maxsize=4096)
+def _passed(probe: Probe) -> Finding:
+    """The finding of a probe that passed, which is the same in most reports of a class."""
+    points = float(probe.points)
+    return Finding(probe.name, probe.sentence, points, Verdict.PASS, hidden=probe.hidden)
 
 
 @dataclass(frozen=True)

@@ -163,8 +163,19 @@ def _without_walls(missing: Sequence[str]) -> CourseError:
     )
 
 
+# A longer list runs out of the window.
+_ROWS = 100
+
+
 def _table(title: str, graded: list[Graded]) -> Table:
-    table = Table(title=title, title_justify="left")
+    """The class, or of a large one those at whom somebody should look."""
+    table = Table(title=title, title_justify="left", caption_justify="left")
+    if len(graded) > _ROWS:
+        odd = [g for g in graded if g.problem or g.repairs or g.blocked]
+        table.caption = f"{len(odd)} of {len(graded)} submissions have problems or repairs"
+        if len(odd) > _ROWS:
+            table.caption = f"the first {_ROWS}: {table.caption}"
+        graded = odd[:_ROWS]
     table.add_column("student", no_wrap=True)
     table.add_column("score", justify="right", no_wrap=True)
     table.add_column("first diagnosis", overflow="fold")

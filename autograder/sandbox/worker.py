@@ -55,6 +55,7 @@ def main() -> None:
     place, name = os.path.split(config["scratch"])
     outside = os.open(place, os.O_RDONLY | os.O_DIRECTORY)  # for the end; workers close it
     plan: walls.Plan | None = None
+    gc.disable()  # what is imported stays
     try:
         _preload(config)
         atfork.put_back()
@@ -67,13 +68,17 @@ def main() -> None:
                 private=config["namespaces"],
             )
         # The same start for every worker, and on every regrade.
+        random.seed(0)
         np.random.seed(0)  # noqa: NPY002 (students use the global state)
         if "torch" in sys.modules:
             sys.modules["torch"].manual_seed(0)
         # Made here, it need not be in every worker, which puts its own line in place of this one.
         server = _Server(socket.socketpair()[0], config["limits"]["output_bytes"])
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGALRM, server.overtime)
         gc.collect()
         gc.freeze()
+        gc.enable()
         _collapse()
         reply = {"ready": True, "notes": plan.notes if plan else []}
     except BaseException as error:
@@ -189,7 +194,6 @@ def _be_a_worker(
             wire.send(sock, {"id": "hello", "error": str(error)}, [])
             return
         scratch = walls.scratch_of(plan, os.getpid())
-    random.seed(0)  # as the others in `main`; Python gives it another seed after a fork
     if scratch != config["scratch"]:
         os.environ.update(HOME=scratch, TMPDIR=scratch, MPLCONFIGDIR=scratch)
     os.closerange(3, sock.fileno())
@@ -260,8 +264,6 @@ class _Server:
         }
 
     def serve(self) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGALRM, self._overtime)
         while True:
             try:
                 header, body = wire.receive(self.sock)
@@ -356,7 +358,7 @@ class _Server:
         try:
             self._notebook.run(source, name)
         finally:  # whatever the cell made of signals
-            signal.signal(signal.SIGALRM, self._overtime)
+            signal.signal(signal.SIGALRM, self.overtime)
         found = {n: self._notebook.namespace.get(n) for n in names}
         self._found = {n: v for n, v in found.items() if isinstance(v, (FunctionType, type))}
         return self._found
@@ -379,7 +381,8 @@ class _Server:
         self._handles.append(value)
         return len(self._handles) - 1, wire.label(value)
 
-    def _overtime(self, *_: Any) -> None:
+    def overtime(self, *_: Any) -> None:
+        """Interrupt the student's code: what `SIGALRM` does."""
         if self.busy:
             raise _Overtime
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from bs4 import BeautifulSoup
 
-from autograder.classroom import export
+from autograder.classroom import export, runs
 
 EVIL = (
     "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\n=1", "＝1", "a,b", 'a"b', "a\nb",
@@ -141,3 +141,16 @@ def test_files_are_whole_and_the_same_each_time(graded, tmp_path):
     export.write(tmp_path, "Feature scaling", graded[::-1])
     assert [p.read_bytes() for p in paths] == before
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_table_in_a_terminal_is_not_longer_than_somebody_reads(graded):
+    well = [replace(graded[0], student=f"s{n:03}", problem="", repairs=()) for n in range(150)]
+    odd = [replace(g, student=f"odd{n:03}", repairs=("put back",)) for n, g in enumerate(well)]
+    for several, shown, said in (
+        (well[:100], 100, None),
+        (well, 0, "0 of 150 submissions have problems or repairs"),
+        (well + odd[:7], 7, "7 of 157 submissions have problems or repairs"),
+        (well + odd, 100, "the first 100: 150 of 300 submissions have problems or repairs"),
+    ):
+        table = runs._table("Feature scaling", several)
+        assert (table.row_count, table.caption) == (shown, said)
