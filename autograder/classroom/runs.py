@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import multiprocessing
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rich.console import Console
 from rich.markup import escape
@@ -126,9 +129,11 @@ def grade_assignment(console: Console, course: Path, name: str, options: Options
             "result (--again grades them once more)"
         )
     title = next((chapter(s).title for s in SLUGS if s == name), name)
-    paths = export.write(course / "grades", title, graded)
-    console.print(_table(title, graded))
-    notes = [] if options.no_gradebook else record(course, assignment, graded)
+    recorded = list if options.no_gradebook else partial(record, course, assignment, graded)
+    with _beside(recorded) as noted:
+        paths = export.write(course / "grades", title, graded)
+        console.print(_table(title, graded))
+        notes = noted()
     for note in (*ledger.notes, *notes):
         console.print(f"[yellow]![/] {escape(note)}")
     blocked = [g.student for g in graded if g.blocked]
@@ -145,6 +150,46 @@ def grade_assignment(console: Console, course: Path, name: str, options: Options
             f"`nbgrader generate_feedback {name}`"
         )
     return graded
+
+
+@contextlib.contextmanager
+def _beside(work: Callable[[], list[str]]) -> Iterator[Callable[[], list[str]]]:
+    """Begin a piece of work on another core, in a copy of this process; yield how to wait for it.
+
+    Where a process cannot be copied, or its copy fails, the work is done here.
+    """
+    if sys.platform != "linux":
+        yield work
+        return
+    copies = multiprocessing.get_context("fork")
+    ours, theirs = copies.Pipe(duplex=False)
+    copy = copies.Process(target=_tell, args=(work, theirs))
+    copy.start()
+    theirs.close()
+
+    def done() -> list[str]:
+        try:
+            said, error = ours.recv()
+        except EOFError:
+            return work()
+        if error is not None:
+            raise error
+        return cast("list[str]", said)
+
+    try:
+        yield done
+    finally:
+        copy.join()
+        ours.close()
+
+
+def _tell(work: Callable[[], list[str]], pipe: Connection) -> None:
+    """Do a piece of work, and say what came of it; or nothing, if that is no use."""
+    with contextlib.suppress(Exception, KeyboardInterrupt):
+        try:
+            pipe.send((work(), None))
+        except CourseError as error:
+            pipe.send(([], error))
 
 
 def _decided(ledger: Ledger, directory: Any, submissions: Sequence[Submission]) -> list[Graded]:

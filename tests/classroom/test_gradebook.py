@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from functools import partial
 
 import nbformat
 import pytest
@@ -17,7 +18,7 @@ from bs4 import BeautifulSoup
 from classroom_helpers import NOTEBOOK, SLUG, as_bytes, nbgrader
 from nbgrader.api import Gradebook
 
-from autograder.classroom import gradebook
+from autograder.classroom import gradebook, runs
 from autograder.classroom.gradebook import record, write_notebook
 from autograder.classroom.judges import lost
 from autograder.classroom.release import CourseError, course_directory
@@ -641,3 +642,23 @@ class TestAfterwards:
     def test_nbgrader_finds_nothing_to_do(self, after):
         """Our notebooks are what nbgrader would have made: it does not want to grade them again."""
         assert "Skipping existing" in nbgrader("generate_feedback", SLUG, "--debug", cwd=after)
+
+
+def refuse_to_be_a_copy(original: int) -> list[str]:
+    if os.getpid() != original:
+        os._exit(1)
+    return ["done"]
+
+
+def refuse(_: int) -> list[str]:
+    raise CourseError("the gradebook is locked")
+
+
+def test_what_is_done_beside_is_done_here_if_the_copy_dies():
+    with runs._beside(partial(refuse_to_be_a_copy, os.getpid())) as notes:
+        assert notes() == ["done"]
+
+
+def test_what_goes_wrong_beside_is_said_here():
+    with runs._beside(partial(refuse, 0)) as notes, pytest.raises(CourseError, match="locked"):
+        notes()
