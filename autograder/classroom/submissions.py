@@ -217,7 +217,7 @@ def find_submissions(submitted: Path, assignment: str) -> list[Submission]:
 
 def _text(name: str) -> str:
     """A file's name as text that can be written anywhere."""
-    return name.encode("utf-8", "replace").decode("utf-8")
+    return name if name.isascii() else name.encode("utf-8", "replace").decode("utf-8")
 
 
 def read_submission(student: str, path: Path) -> Submission:
@@ -295,7 +295,10 @@ def _cell(raw: Any) -> Cell | None:
         return None
     source = raw.get("source", "")
     if isinstance(source, list):
-        source = "".join(s for s in source if isinstance(s, str))
+        try:
+            source = "".join(source)
+        except TypeError:
+            source = "".join(s for s in source if isinstance(s, str))
     if not isinstance(source, str):
         return None
     name = cells.metadata(raw).get("grade_id") if isinstance(raw.get("metadata"), dict) else None
