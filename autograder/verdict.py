@@ -57,7 +57,17 @@ class Lost(BaseException):
     """A worker was ended by what it was asked ahead, or because that was of no use.
 
     Not an `Exception`, so that no probe takes it for the answer's own.
+
+    Attributes:
+        times: how often that was. A graded cell may catch everything: who has to begin again looks
+            here, too.
     """
+
+    times = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        Lost.times += 1
 
 
 def class_names(error: BaseException) -> tuple[str, ...]:

@@ -146,6 +146,7 @@ class Session:
         self._done: list[tuple[str, str]] = []
         self._broken: dict[str, Failure] = {}
         self._left = pool.limits.total_seconds
+        self._trusting = True
 
     def __enter__(self) -> Session:
         return self
@@ -169,7 +170,8 @@ class Session:
             try:
                 result = worker.execute(source, name=name, names=asked)
             except Lost:
-                start = time.monotonic()  # what was done too early is not at the student's cost
+                # What was done too early is not at the student's cost; that happens only once.
+                start, self._trusting = time.monotonic(), False
                 result = self._alive().execute(source, name=name, names=asked)
         except Failure as failure:
             self._broken.update(_undefined(defines, failure))
@@ -222,7 +224,7 @@ class Session:
     @property
     def _has_time(self) -> bool:
         """Whether what is lost can be asked again, and more than once."""
-        return self._left > _MUCH * self._pool.limits.total_seconds
+        return self._trusting and self._left > _MUCH * self._pool.limits.total_seconds
 
     def _alive(self) -> Worker:
         until = time.monotonic() + self._left
@@ -413,9 +415,13 @@ def _test(
     try:
         names = assignment.asked(origin)
         with _seeded(assignment, submission, origin, secret):
+            before = Lost.times
             try:
                 value = cells.evaluate(origin.source, session.values(names, foresee=True))
-            except Lost:
+            except (Exception, Lost):
+                if Lost.times == before:
+                    raise
+            if Lost.times != before:  # whatever the cell made of it
                 session.begin_again()
                 session.spend(time.monotonic() - start)
                 start = time.monotonic()
@@ -424,7 +430,7 @@ def _test(
         return _failed(name, points, failure.verdict, failure.message)
     except AssertionError as error:
         return _failed(name, points, Verdict.WRONG, str(error) or "an assertion does not hold")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         verdict = Verdict.INTERNAL if _is_ours(error) else Verdict.ERROR
         return _failed(name, points, verdict, f"{type(error).__name__}: {error}")
     finally:
@@ -458,7 +464,7 @@ def _error(verdict: Verdict, message: str) -> Node:
 _PACKAGE = Path(autograder.__file__).parent
 
 
-def _is_ours(error: Exception) -> bool:
+def _is_ours(error: BaseException) -> bool:
     """Whether an exception in a graded cell came from this package, beneath the cell."""
     files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
     beneath = [Path(f) for f in itertools.dropwhile(lambda f: not f.startswith("<graded"), files)]

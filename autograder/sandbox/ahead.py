@@ -7,7 +7,8 @@ order, and stops where going on would not be what the judge does: at an exceptio
 that was changed in place, at plain data where an object was expected, where nothing was defined,
 and when it takes long. What is left is asked one by one. Nothing is asked behind a probe that is
 not foreseen to its end. (Where a probe breaks off, because it cannot go on with what was returned,
-the rest of it has been done all the same: a wrong answer that counts its calls can see that.)
+the rest of it has been done all the same, and what follows: a wrong answer that counts its calls
+can see that, as can a later cell that shows the count.)
 
 What the reference answers is taken down, too, in the very bytes that a worker would send. When the
 worker's are the same, to the last bit, the probe would see again what it saw of the reference: it
@@ -377,10 +378,15 @@ class Plan:
         It runs here, too, before any of them is there, to show what will be judged. If it needs
         more of them than that, what it does is not foreseen.
         """
-        before = self._last
+        before, times = self._last, Lost.times
+        namespace: dict[str, Any] = {name: Foretold(self, name) for name in names}
         try:
-            run({name: Foretold(self, name) for name in names})
-        except (Exception, Lost):
+            run(namespace)
+            foreseen = Lost.times == times  # the cell may have caught it
+        except (Exception, SystemExit, Lost):
+            foreseen = False
+        namespace.clear()  # what was defined in it knows it, and the plan
+        if not foreseen:
             before.next, self._last = None, before
             self.unknown()
 
@@ -417,8 +423,7 @@ class Plan:
 
     def judge(self, root: int, certain: Sequence[Certain]) -> Ahead:
         """An object is going to be judged now."""
-        step = self._at.next
-        ahead = self._judged.pop(step, None) if step is not None else None
+        ahead = self._judged.get(self._at.next) if self._at.next is not None else None
         if ahead is None or len(ahead.scripts) != len(certain):
             if self.begun:
                 raise Lost

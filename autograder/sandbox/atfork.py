@@ -19,11 +19,10 @@ def leave_out() -> None:
     """From now on, do not let these modules register anything; to be called before they come."""
 
     def register(**hooks: Callable[[], Any]) -> None:
-        kept = {
-            w: hook for w, hook in hooks.items() if getattr(hook, "__module__", "") not in _IDLE
-        }
-        if kept:
-            _register(**kept)
+        # All or none: what is locked before a fork is to be released behind it. (A lock's own
+        # methods, which `logging` registers from Python 3.13 on, are of no module.)
+        if not any(getattr(hook, "__module__", "") in _IDLE for hook in hooks.values()):
+            _register(**hooks)
 
     os.register_at_fork = register  # type: ignore[assignment]
 

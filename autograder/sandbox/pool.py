@@ -393,6 +393,8 @@ class Worker:
         except Failure:  # a frame that is too large to be sent is asked one by one
             if not self.alive:
                 raise Lost from None
+            for step in steps:
+                step.goes_on = False
 
     def _name(self, name: str, keep: bool) -> Any:
         try:

@@ -279,7 +279,7 @@ class _Server:
         self.reply({"id": self._request, **answer}, parts)
 
     def _ahead(self, header: dict[str, Any], body: bytearray) -> tuple[dict[str, Any], list[bytes]]:
-        """Do what will be asked, in order, as long as it is as the judge foresaw it.
+        """Do what will be asked, in order, as long as it is as the judge foresaw it, and in time.
 
         Of each cell the reply says what it would have said by itself. Of each probe that was begun
         it says how many questions were answered, how long the trees of the answers and their bytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from classroom_helpers import LIMITS, ROOT, SECRET, Desk
 from autograder.classroom.grading import Graded, Session, grade
 from autograder.classroom.sample import write_sample_class
 from autograder.classroom.submissions import Assignment, Submission, find_submissions
+from autograder.sandbox.ahead import Ahead, Cell, Plan, Script
 from autograder.sandbox.pool import Pool, Worker
 
 RIGHT = """
@@ -252,6 +254,24 @@ GRADED = {
     "a wrapper": "check('standardize', lambda X: standardize(X))",
     "an exercise that does not exist": "check('no_such_thing', standardize)",
     "it fails": "check('standardize', standardize)\n1 / 0",
+    "it catches everything": (
+        "try:\n    y = standardize(np.eye(3))\nexcept:\n    y = None\n"
+        "float(check('standardize', standardize)) if y is not None else 0.0"
+    ),
+    "it catches everything around a check": (
+        "import itertools, builtins\nbuiltins.turn = getattr(builtins, 'turn', "
+        "itertools.cycle([1, 2, 2]))\nk = next(builtins.turn)\n"  # foreseen, asked, asked again
+        "try:\n    r = check('standardize', standardize, seed=k)\nexcept:\n    r = 0.0\nr"
+    ),
+    "a call whatever happens": (
+        "try:\n    y = standardize(np.eye(3))\n    r = check('standardize', standardize)\n"
+        "finally:\n    mean_normalize(np.eye(3))\nr"
+    ),
+    "it ends Python unless all is right": (
+        "import sys\nr = check('standardize', standardize)\n"
+        "if not r.passed: sys.exit('no')\nfloat(r)"
+    ),
+    "it defines a function": ("def of(f): return check('standardize', f)\nof(standardize)"),
 }
 
 
@@ -273,7 +293,7 @@ def test_a_graded_cell(name, answer, desk, monkeypatch):
     counts = "seen = 0\ndef mean_normalize(X):\n    global seen\n    seen += 1\n    return X * seen"
     submission = other.read(other.fill_in({**answers, "mean_normalize": counts}))
     planned, plain = both_ways(other.assignment, submission, desk.pool, monkeypatch)
-    if name == "other inputs each time":
+    if name in ("other inputs each time", "it catches everything around a check"):
         assert [g.score for g in planned.grades] == [g.score for g in plain.grades]
     else:
         assert_same(planned, plain)
@@ -304,3 +324,26 @@ def test_where_time_is_short_nothing_is_asked_ahead(assignment, subject, monkeyp
         made = Exchanges(monkeypatch).made
         assert desk.grade(desk.fill_in(above=slow)).score == desk.full
     assert made == ["ahead"]
+
+
+def test_a_plan_is_gone_with_its_grade(desk):
+    """Whatever the graded cells define."""
+    submission = desk.read(desk.fill_in())
+    assignment = with_graded(desk.assignment, GRADED["it defines a function"])
+    gc.collect()
+    gc.disable()
+    try:
+        grade(assignment, submission, desk.pool, SECRET)
+        kept = [o for o in gc.get_objects() if isinstance(o, (Plan, Ahead, Script, Cell))]
+    finally:
+        gc.enable()
+    assert kept == []
+
+
+def test_what_is_too_large_to_be_sent_is_not_tried_again_and_again(desk, monkeypatch):
+    made = Exchanges(monkeypatch).made
+    notebook = desk.fill_in(below="x = '" + "x" * 5_000_000 + "'")
+    assert desk.grade(notebook).score == desk.full
+    cells = sum(cell.cell_type == "code" for cell in notebook.cells)
+    assert made.count("cell") == 2  # the first, with which all would have gone, and the large one
+    assert len(made) < 3 * cells + sum(len(e.probes) for e in desk.subject.exercises)
