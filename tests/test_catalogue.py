@@ -18,7 +18,7 @@ from autograder.classroom.sample import as_answer
 from autograder.classroom.verify import notebook_faults, prove
 from autograder.judge import Doubter, Witness, _certain, _run, judge
 from autograder.sandbox import wire
-from autograder.sandbox.ahead import Ahead
+from autograder.sandbox.ahead import Plan
 
 ROOT = Path(__file__).parents[1]
 SEEDS = range(100, 103)  # not those that `prove` tries
@@ -121,7 +121,7 @@ def test_what_is_foreseen_holds_for_every_seed_and_nothing_that_the_reference_re
             ), probe.name
             sent = []
             for witness in (Witness, Doubter):
-                (script,) = Ahead(0, [certain], None, None).scripts
+                (script,) = Plan(None, None).judge(0, [certain]).scripts
                 _run(probe, exercise.reference, exercise.name, seed, witness, script)
                 sent.append((wire.to_json(script.questions), script.body))
             assert sent[0] == sent[1], probe.name
