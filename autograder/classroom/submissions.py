@@ -25,6 +25,7 @@ from nbformat import NotebookNode
 
 from autograder.classroom import cells
 from autograder.classroom.release import read_source, source_path, students_version
+from autograder.sandbox.wire import clean
 
 MAX_BYTES = 30_000_000
 """A notebook with many large figures has a few megabytes; more than this is not homework."""
@@ -203,7 +204,7 @@ def find_submissions(submitted: Path, assignment: str) -> list[Submission]:
         return []
     found = []
     for folder in sorted(p for p in submitted.iterdir() if (p / assignment).is_dir()):
-        student, path = _text(folder.name), folder / assignment / f"{assignment}.ipynb"
+        student, path = clean(folder.name), folder / assignment / f"{assignment}.ipynb"
         if student != folder.name:
             problem = "the name of the student's folder is not UTF-8: rename it"
             found.append(Submission(student, path, problem=problem))
@@ -215,11 +216,6 @@ def find_submissions(submitted: Path, assignment: str) -> list[Submission]:
     return found
 
 
-def _text(name: str) -> str:
-    """A file's name as text that can be written anywhere."""
-    return name if name.isascii() else name.encode("utf-8", "replace").decode("utf-8")
-
-
 def read_submission(student: str, path: Path) -> Submission:
     """Read a notebook from a stranger; never raises for what is in it."""
     try:
@@ -227,7 +223,7 @@ def read_submission(student: str, path: Path) -> Submission:
             return Submission(student, path, problem="the notebook is a link, not a file")
         if not path.is_file():
             what = "is not a file" if path.exists() else "is not there"
-            others = sorted(_text(p.name) for p in path.parent.glob("*.ipynb") if p != path)
+            others = sorted(clean(p.name) for p in path.parent.glob("*.ipynb") if p != path)
             there = f"; there is {', '.join(others[:3])}" if others else ""
             return Submission(student, path, problem=f"{path.name} {what}{there}")
         if path.stat().st_size > MAX_BYTES:
@@ -304,7 +300,7 @@ def _cell(raw: Any) -> Cell | None:
     name = cells.metadata(raw).get("grade_id") if isinstance(raw.get("metadata"), dict) else None
     return Cell(
         raw.get("cell_type") == "code",
-        _text(source),  # lone surrogates are no text
+        clean(source),  # lone surrogates are no text
         raw["id"] if isinstance(raw.get("id"), str) else "",
         name if isinstance(name, str) else "",
     )

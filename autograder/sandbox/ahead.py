@@ -50,14 +50,16 @@ class Cell:
     Attributes:
         cell: all of that.
         next: the step that follows; None behind the last.
-        goes_on: whether that is sure to follow.
+        parted: whether that is not sure to follow.
         answered: what the worker made of it; None before it has been asked.
     """
+
+    whole = True  # as a `Script` may be
 
     def __init__(self, source: str, name: str, names: Sequence[str]) -> None:
         self.cell = (source, name, list(names))
         self.next: Step | None = None
-        self.goes_on = True
+        self.parted = False
         self.answered: dict[str, Any] | None = None
 
 
@@ -77,6 +79,7 @@ class Script:
     Attributes:
         root: as given; the number, once it is known.
         next: the step that follows; None behind the last.
+        parted: whether that is not sure to follow.
         questions: in order.
         whole: whether nothing else is asked.
         ends: whether nothing more is asked after an exception.
@@ -91,7 +94,7 @@ class Script:
         self.next: Step | None = None
         self.questions: list[wire.Json] = []
         self.whole = certain.operations is None
-        self._cut = False
+        self.parted = False
         self.ends = certain.ends
         self.answered: int | None = None
         self.rest = bytearray()
@@ -101,15 +104,6 @@ class Script:
         self._expected = wire.Encoder(_Objects())
         self._trees: list[wire.Json] = []
         self._remote = remote
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether the next step is sure to follow."""
-        return self.whole and not self._cut
-
-    @goes_on.setter
-    def goes_on(self, value: bool) -> None:
-        self._cut = not value
 
     # --- taking down what the reference is asked ------------------------------------------
 
@@ -392,7 +386,7 @@ class Plan:
 
     def unknown(self) -> None:
         """Something will be asked that is not foreseen."""
-        self._last.goes_on = False
+        self._last.parted = True
 
     def foretell(self, name: str, certain: Sequence[Certain]) -> Ahead:
         """What a name will stand for is going to be judged."""
@@ -446,7 +440,7 @@ class Plan:
     def ask(self) -> None:
         """Have the worker do this step, and what is sure to follow."""
         steps = [self._at]
-        while steps[-1].goes_on and steps[-1].next is not None:
+        while steps[-1].whole and not steps[-1].parted and steps[-1].next is not None:
             steps.append(steps[-1].next)
         if any(isinstance(step, Cell) or step.questions for step in steps):
             self._ask(steps)

@@ -394,7 +394,7 @@ class Worker:
             if not self.alive:
                 raise Lost from None
             for step in steps:
-                step.goes_on = False
+                step.parted = True
 
     def _name(self, name: str, keep: bool) -> Any:
         try:
