@@ -239,6 +239,8 @@ def _png(figure: Any) -> bytes:
     buffer = io.BytesIO()
     agg = sys.modules.get("matplotlib.backends.backend_agg")
     canvas: Any = getattr(figure, "canvas", None)
+    if agg is not None and type(canvas) is agg.FigureCanvasBase:
+        canvas = agg.FigureCanvasAgg(figure)  # one that pyplot has closed, or never knew
     if agg is None or type(canvas) is not agg.FigureCanvasAgg:
         figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight")
         return buffer.getvalue()

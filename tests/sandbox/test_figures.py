@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from autograder.sandbox import notebook
+from autograder.sandbox.pool import Worker
 
 plt = pytest.importorskip("matplotlib.pyplot")
 Image = pytest.importorskip("PIL.Image")
@@ -140,6 +141,26 @@ def test_all_of_a_figure_is_there(name: str) -> None:
     assert much == pytest.approx(their_much, rel=0.03)
     assert np.abs(np.subtract(mine.shape, theirs.shape)).max() <= notebook._MARGIN + 2
     assert figure.dpi == dpi
+
+
+COUNTED = """
+import matplotlib.pyplot as plt
+draw, drawn = plt.Figure.draw, []
+plt.Figure.draw = lambda self, renderer: (drawn.append(self), draw(self, renderer))
+figure = plt.figure()
+plt.plot([1, 2])
+"""
+
+
+@pytest.mark.parametrize(
+    "shown",
+    ["plt.show()", "None", "plt.close(figure); figure", "plt.close(figure); display(figure)"],
+)
+def test_what_a_cell_shows_is_drawn_once(worker: Worker, shown: str) -> None:
+    outputs = worker.execute(COUNTED + shown).outputs
+    assert [sorted(o["data"]) for o in outputs] == [["image/png", "text/plain"]]
+    worker.execute("times = len(drawn)")
+    assert worker.value("times") == 1
 
 
 def test_what_only_looks_like_a_figure_saves_itself() -> None:
