@@ -275,7 +275,8 @@ def grade(assignment: Assignment, submission: Submission, pool: Pool, secret: by
                     assignment, submission, entry.origin, session, secret
                 )
                 grades[result.grade_id] = result
-                if result.verdict in (Verdict.MISSING, Verdict.ERROR) and not result.score:
+                failed = result.verdict in (Verdict.MISSING, Verdict.ERROR) and not result.score
+                if failed and _is_written(assignment.asked(entry.origin), sheet.entries):
                     early.append((entry.origin, cell))
             elif entry.role is Role.WRITTEN:
                 result = _written(entry)
@@ -389,6 +390,17 @@ def _asked(assignment: Assignment, following: Sequence[Entry]) -> list[str]:
         if entry.role is Role.TEST and entry.origin is not None:
             return assignment.asked(entry.origin)
     return []
+
+
+def _is_written(names: Sequence[str], entries: Sequence[Entry]) -> bool:
+    """Whether a student wrote anything in a cell that has to do with one of these names."""
+    return any(
+        name in entry.source
+        for entry in entries
+        if entry.role is Role.STUDENT
+        and (entry.origin is None or entry.source.strip() != entry.origin.released.strip())
+        for name in names
+    )
 
 
 def _run(session: Session, entry: Entry, name: str, asked: Sequence[str]) -> CellResult:

@@ -9,6 +9,8 @@ import pytest
 from classroom_helpers import scores
 from honest import HONEST
 
+from autograder.classroom import grading
+from autograder.classroom.sample import Draft
 from autograder.classroom.submissions import Role, worksheet
 from autograder.verdict import Verdict
 
@@ -62,6 +64,43 @@ def test_a_test_above_its_answer_is_run_at_the_end(desk):
     graded = desk.grade(notebook)
     assert graded.score == desk.full
     assert "test_standardize was above the answer; it ran at the end" in graded.repairs
+
+
+HELPER = """
+def helper(X):
+    constant = X.max(axis=0) == X.min(axis=0)
+    return (X - X.mean(axis=0)) / np.where(constant, 1, X.std(axis=0))
+"""
+BELOW = {
+    "the answer, by another way than def": "globals()['standardize'] = lambda X: helper(X)",
+    "the answer, in a string": "exec('def standardize(X): return helper(X)')",
+    "a helper of the answer": "",
+}
+
+
+@pytest.mark.parametrize("what", BELOW)
+def test_what_a_test_needs_may_stand_below_it(desk, what):
+    answer = "def standardize(X):\n    return helper(X)"
+    answers = {"standardize": as_released(desk)["standardize"] if BELOW[what] else answer}
+    graded = desk.grade(desk.fill_in(answers, below=HELPER + BELOW[what]))
+    assert graded.score == desk.full
+
+
+def test_what_nobody_wrote_is_judged_once(desk, monkeypatch):
+    judged = []
+    monkeypatch.setattr(
+        grading, "_test", lambda *given, test=grading._test: judged.append(given) or test(*given)
+    )
+    first, *others = desk.subject.exercises
+    graded = desk.grade(desk.fill_in({e.name: as_released(desk)[e.name] for e in others}))
+    assert graded.score == first.points
+    assert len(judged) == 1 + len(others)
+
+
+def as_released(desk):
+    """The cells in which the exercises are to be solved, as students get them."""
+    draft = Draft(desk.subject, desk.assignment.source, desk.assignment.release)
+    return {e.name: draft.cell(e).source for e in desk.subject.exercises}
 
 
 def test_an_answer_that_worked_at_its_place_is_not_judged_again(desk):
