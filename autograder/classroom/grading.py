@@ -11,7 +11,6 @@ import copy
 import functools
 import importlib.util
 import itertools
-import json
 import re
 import time
 import traceback
@@ -38,6 +37,7 @@ from autograder.report import Report
 from autograder.sandbox.ahead import Plan
 from autograder.sandbox.notebook import needs_ipython
 from autograder.sandbox.pool import CellResult, Pool, Worker
+from autograder.sandbox.wire import to_json
 from autograder.verdict import Failure, Lost, Verdict
 
 Node = dict[str, Any]
@@ -293,7 +293,7 @@ def grade(assignment: Assignment, submission: Submission, pool: Pool, secret: by
         digest=submission.digest,
         grades=tuple(grades[cells.grade_id(c)] for c in assignment.graded),
         repairs=tuple(sheet.repairs),
-        notebook=json.dumps(notebook, ensure_ascii=False, check_circular=False),
+        notebook=to_json(notebook).decode("utf-8"),
         walls=tuple(pool.walls.missing),
         seconds=time.monotonic() - start,
     )

@@ -167,8 +167,8 @@ class Script:
             return False
         if len(self._trees) != self.answered:
             return False
-        expected = wire.to_json(self._trees).encode("ascii")
-        return self._text == expected and self._data == b"".join(self._expected.parts)
+        trees, data = wire.to_json(self._trees), b"".join(self._expected.parts)
+        return self._text == trees and self._data == data
 
     # --- giving the answers out -----------------------------------------------------------
 
@@ -273,7 +273,7 @@ def _refuse(_: Any) -> NoReturn:
 
 def _trees(text: bytearray, count: int | None) -> list[wire.Json]:
     try:
-        trees = wire.from_json(text.decode("ascii"))
+        trees = wire.from_json(text.decode("utf-8"))
     except (ValueError, RecursionError):
         raise wire.WireError("malformed answers") from None
     if type(trees) is not list or len(trees) != count:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..verdict import Failure, Verdict
+from . import wire
 
 _HERE = Path(__file__).parent
 # In the parent this folder is a package of its own: `autograder` is not imported there.
@@ -92,7 +93,7 @@ class Parent:
         """Send an order, with descriptors, and return the answer; Failure(INTERNAL) if none."""
         number = next(self._numbers)
         with contextlib.suppress(OSError, ValueError):
-            socket.send_fds(self._control, [json.dumps({**message, "n": number}).encode()], fds)
+            socket.send_fds(self._control, [wire.to_json({**message, "n": number})], fds)
             while data := self._control.recv(1 << 16):
                 reply = dict(json.loads(data))
                 if reply.pop("n") == number:  # not one that was due when we were interrupted

@@ -516,8 +516,10 @@ class Worker:
         if self.plan is not None:
             self.plan.end()
         self._ahead = self.plan = None
-        self._sock.close()
-        return self._pool.end(self._pid, self._parent)
+        try:  # before it hears that nobody listens, and wakes up to end by itself
+            return self._pool.end(self._pid, self._parent)
+        finally:
+            self._sock.close()
 
 
 def _unsendable(error: wire.Unsendable) -> Failure:

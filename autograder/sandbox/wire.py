@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import orjson
 
 # A frame's JSON and body: a hundred thousand numbers, or eight million float64.
 MAX_HEADER = 4 << 20
@@ -364,7 +365,7 @@ def send(
     Raises Unsendable if the frame is too large, Closed if the other side is gone, Deadline when
     `time.monotonic` reaches the deadline.
     """
-    text = to_json(header).encode("ascii")
+    text = to_json(header)
     size = sum(map(len, parts))
     if len(text) > MAX_HEADER or size > MAX_BODY:
         raise Unsendable("the values are too large to be handed over")
@@ -407,7 +408,7 @@ def receive(
     else:
         text, body = (_read(sock, size, deadline) for size in (text_size, body_size))
     try:
-        header = from_json(text.decode("ascii"))
+        header = from_json(text.decode("utf-8"))
     except (ValueError, RecursionError):
         raise WireError("malformed frame: not JSON") from None
     if type(header) is not dict:
@@ -451,6 +452,13 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
-# Made once: each has settings that `json.dumps` and `json.loads` would set up on every call.
-to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+def to_json(value: Any) -> bytes:
+    """Return plain data as JSON."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # a text that UTF-8 does not have, such as half of an emoji
+        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+# Made once: it has settings that `json.loads` would set up on every call.
 from_json = json.JSONDecoder(parse_constant=_refuse).decode

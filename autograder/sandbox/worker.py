@@ -86,7 +86,7 @@ def main() -> None:
         reply = {"ready": False, "notes": [text[-4000:]]}
     with open(os.devnull, "wb") as null:
         os.dup2(null.fileno(), 2)
-    control.send(json.dumps({**reply, "n": config["n"]}).encode())
+    control.send(wire.to_json({**reply, "n": config["n"]}))
     workers: dict[int, bool] = {}  # by process number; whether it has filled its folder
     watched = plan is not None and not plan.private
     while True:
@@ -101,7 +101,7 @@ def main() -> None:
             reply = _fork(control, fds[0], config, plan, workers, server)
         else:
             reply = _end(order["pid"], config["scratch"], plan, workers)
-        control.send(json.dumps({**reply, "n": order["n"]}).encode())
+        control.send(wire.to_json({**reply, "n": order["n"]}))
     for pid in tuple(workers):
         _end(pid, config["scratch"], plan, workers)
     with contextlib.suppress(OSError):
@@ -314,7 +314,7 @@ class _Server:
                         break
                 except wire.Unsendable:  # with what came before; perhaps not by itself
                     return {"done": None}, []
-            text, data = wire.to_json(probe.trees).encode("ascii"), b"".join(probe.parts)
+            text, data = wire.to_json(probe.trees), b"".join(probe.parts)
             done.append([len(probe.trees), len(text), len(data), probe.first, probe.stopped])
             parts += (text, data)
             over = ends and probe.stopped is not None and "error" in probe.stopped

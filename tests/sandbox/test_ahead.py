@@ -504,7 +504,7 @@ RIGHT = [HANDLE, METHOD, 1.0]
 
 def replied(asked: list[Step], *probes: list[object], stopped: object = None) -> None:
     """What a worker answers, from handle 40 on."""
-    texts = [wire.to_json(trees).encode() for trees in probes]
+    texts = [wire.to_json(trees) for trees in probes]
     done = [[len(trees), len(t), 0, 40, stopped] for trees, t in zip(probes, texts, strict=True)]
     came(asked, {"done": done}, bytearray(b"".join(texts)))
 
