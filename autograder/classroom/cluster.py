@@ -68,7 +68,7 @@ def grade_on_cluster(
                 yield from future.result()
             else:  # Dask gave up: the batch took several of its processes down
                 for submission in futures[future]:
-                    yield lost(assignment, submission, "the cluster could not grade this")
+                    yield lost(assignment, submission.student, "the cluster could not grade this")
 
 
 def _key(secret: bytes, limits: Limits, require_walls: bool, batch: Sequence[Submission]) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue
 
     from autograder.classroom.grading import Graded
-    from autograder.classroom.submissions import Assignment, Submission
+    from autograder.classroom.submissions import Assignment, Handed, Submission
     from autograder.sandbox.pool import Limits, Pool
 
 # Judges are forked from a server that has imported what judging needs, which takes seconds.
@@ -52,7 +52,7 @@ def collect_seldom() -> None:
 
 def grade_class(
     assignment: Assignment,
-    submissions: Sequence[Submission],
+    submissions: Sequence[Handed | Submission],
     secret: bytes,
     *,
     jobs: int,
@@ -67,7 +67,7 @@ def grade_class(
     the results name them, without grades.
     """
     waiting = deque(submissions)
-    suspects: deque[Submission] = deque()
+    suspects: deque[Handed | Submission] = deque()
     setup = assignment, secret, limits, require_walls
     barren = 0
     while waiting and barren < _BARREN:
@@ -76,16 +76,16 @@ def grade_class(
             barren = 0
             yield graded
     for submission in (*suspects, *waiting):
-        failed: deque[Submission] = deque()
+        failed: deque[Handed | Submission] = deque()
         yield from _pass(setup, deque([submission]), failed, 1, last=True)
         for again in failed:
-            yield lost(assignment, again, "the grader itself died while grading this")
+            yield lost(assignment, again.student, "the grader itself died while grading this")
 
 
 def _pass(
     setup: tuple[Assignment, bytes, Limits, bool],
-    waiting: deque[Submission],
-    suspects: deque[Submission],
+    waiting: deque[Handed | Submission],
+    suspects: deque[Handed | Submission],
     jobs: int,
     *,
     last: bool = False,
@@ -99,7 +99,7 @@ def _pass(
     executor = ProcessPoolExecutor(
         max_workers=jobs, mp_context=context, initializer=_start, initargs=(*setup, cores)
     )
-    running: dict[Future[Graded], Submission] = {}
+    running: dict[Future[Graded], Handed | Submission] = {}
     alive = True
     try:
         while running or (waiting and alive):
@@ -180,42 +180,44 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _grade(submission: Submission) -> Graded:
+def _grade(submission: Handed | Submission) -> Graded:
     assert _judge is not None
     return judge_one(_judge, submission)
 
 
-def judge_one(judge: Judge, submission: Submission) -> Graded:
-    """Grade one submission; what goes wrong on our side is an INTERNAL result, not an exception.
+def judge_one(judge: Judge, submission: Handed | Submission) -> Graded:
+    """Read and grade one submission; what goes wrong on our side is INTERNAL, not an exception.
 
     Where walls are missing that are required, the result names them and grades nothing.
     """
     from autograder.classroom.grading import Graded, grade
+    from autograder.classroom.submissions import Handed
     from autograder.classroom.timing import OutOfTime, time_limit
 
     if judge.require_walls and (missing := judge.pool.walls.missing):
-        name = judge.assignment.name
-        return Graded(submission.student, name, submission.digest, (), walls=missing)
+        return Graded(submission.student, judge.assignment.name, "", (), walls=missing)
     # Workers keep to their limits; this one is for the judge itself.
     seconds = 2 * judge.pool.limits.total_seconds + 60
     try:
         with time_limit(seconds):
-            return grade(judge.assignment, submission, judge.pool, judge.secret)
+            read = submission.read() if isinstance(submission, Handed) else submission
+            return grade(judge.assignment, read, judge.pool, judge.secret)
     except OutOfTime:
-        return lost(judge.assignment, submission, f"grading took more than {seconds:.0f} s")
+        why = f"grading took more than {seconds:.0f} s"
     except Exception as error:  # ours, not the student's: it must not stop the class
-        return lost(judge.assignment, submission, f"{type(error).__name__}: {error}")
+        why = f"{type(error).__name__}: {error}"
+    return lost(judge.assignment, submission.student, why)
 
 
-def lost(assignment: Assignment, submission: Submission, why: str) -> Graded:
+def lost(assignment: Assignment, student: str, why: str) -> Graded:
     """What to say of a submission that could not be graded through our own fault: INTERNAL."""
     from autograder.classroom import cells
     from autograder.classroom.grading import CellGrade, Graded
 
     return Graded(
-        student=submission.student,
+        student=student,
         assignment=assignment.name,
-        digest=submission.digest,
+        digest="",
         grades=tuple(
             CellGrade(
                 cells.grade_id(c),

@@ -98,12 +98,16 @@ class Ledger:
         if self._file is not None:
             self._file.close()
 
+    def knows(self, student: str) -> bool:
+        """Whether something was decided about a student under the same circumstances."""
+        line = self._decided.get(student)
+        return line is not None and line["around"] == self._around
+
     def decided(self, submission: Submission) -> Graded | None:
         """What was decided about this very submission under the same circumstances; or None."""
-        line = self._decided.get(submission.student)
-        if line is None or line["around"] != self._around:
+        if not self.knows(submission.student):
             return None
-        graded = line["graded"]
+        graded = self._decided[submission.student]["graded"]
         if (graded["digest"], graded["problem"]) != (submission.digest, submission.problem):
             return None
         known = {f.name for f in fields(Graded)}

@@ -29,8 +29,8 @@ from autograder.classroom.release import CourseError, course_config, course_dire
 from autograder.classroom.secret import course_secret
 from autograder.classroom.submissions import (
     Assignment,
+    Handed,
     Role,
-    Submission,
     find_submissions,
     read_submission,
     worksheet,
@@ -106,14 +106,20 @@ def grade_assignment(console: Console, course: Path, name: str, options: Options
         task = progress.add_task(f"Grading {name}", total=len(submissions), completed=len(graded))
         known = {g.student for g in graded}
         waiting = [s for s in submissions if s.student not in known]
-        grader = (
-            partial(grade_on_cluster, options.scheduler)
-            if options.scheduler
-            else partial(grade_class, jobs=options.jobs)
-        )
-        results = grader(
-            assignment, waiting, secret, limits=limits, require_walls=not options.no_walls
-        )
+        walls = not options.no_walls
+        if options.scheduler:  # its machines may have other disks: what they grade is read here
+            results = grade_on_cluster(
+                options.scheduler,
+                assignment,
+                [handed.read() for handed in waiting],
+                secret,
+                limits=limits,
+                require_walls=walls,
+            )
+        else:
+            results = grade_class(
+                assignment, waiting, secret, jobs=options.jobs, limits=limits, require_walls=walls
+            )
         for result in results:
             if result.walls and not options.no_walls:
                 raise _without_walls(result.walls)
@@ -192,9 +198,9 @@ def _tell(work: Callable[[], list[str]], pipe: Connection) -> None:
             pipe.send(([], error))
 
 
-def _decided(ledger: Ledger, directory: Any, submissions: Sequence[Submission]) -> list[Graded]:
+def _decided(ledger: Ledger, directory: Any, submissions: Sequence[Handed]) -> list[Graded]:
     """What need not be graded again: decided under the same circumstances, notebook and all."""
-    found = (ledger.decided(s) for s in submissions)
+    found = (ledger.decided(s.read()) for s in submissions if ledger.knows(s.student))
     return [
         g for g in found if g is not None and (g.problem or notebook_path(directory, g).is_file())
     ]

@@ -194,25 +194,43 @@ class Submission:
     notes: tuple[str, ...] = ()
 
 
-def find_submissions(submitted: Path, assignment: str) -> list[Submission]:
+class Handed(NamedTuple):
+    """What a student handed in, not read yet: that takes time, and is best done where it is graded.
+
+    Attributes:
+        student: the student's id: the folder's name.
+        path: where the notebook should be.
+        problem: why it is not to be read, as a sentence; empty when it is.
+    """
+
+    student: str
+    path: Path
+    problem: str = ""
+
+    def read(self) -> Submission:
+        """Read it; never raises for what is in it."""
+        if self.problem:
+            return Submission(self.student, self.path, problem=self.problem)
+        return read_submission(self.student, self.path)
+
+
+def find_submissions(submitted: Path, assignment: str) -> list[Handed]:
     """Every student's submission of an assignment: ``submitted/<student>/<assignment>/``.
 
-    A student's folder without the notebook gives a submission with a `problem`. So does a folder
-    that is a link: what it leads to may be the work of someone else.
+    A student's folder without the notebook is one, too: reading it says so. A folder that is a link
+    has a `problem`: what it leads to may be the work of someone else.
     """
     if not submitted.is_dir():
         return []
     found = []
-    for folder in sorted(p for p in submitted.iterdir() if (p / assignment).is_dir()):
+    for folder in sorted(p for p in submitted.absolute().iterdir() if (p / assignment).is_dir()):
         student, path = clean(folder.name), folder / assignment / f"{assignment}.ipynb"
+        problem = ""
         if student != folder.name:
             problem = "the name of the student's folder is not UTF-8: rename it"
-            found.append(Submission(student, path, problem=problem))
         elif folder.is_symlink() or path.parent.is_symlink():
             problem = "the student's folder is a link, not a folder"
-            found.append(Submission(student, path, problem=problem))
-        else:
-            found.append(read_submission(student, path))
+        found.append(Handed(student, path, problem))
     return found
 
 

@@ -44,12 +44,12 @@ def grade_all(course, desk):
     def run():
         directory = course_directory(course)
         graded = []
-        for submission in find_submissions(course / "submitted", SLUG):
+        for handed in find_submissions(course / "submitted", SLUG):
             from classroom_helpers import SECRET
 
             from autograder.classroom.grading import grade
 
-            graded.append(grade(desk.assignment, submission, desk.pool, SECRET))
+            graded.append(grade(desk.assignment, handed.read(), desk.pool, SECRET))
             write_notebook(directory, graded[-1])
         return record(course, desk.assignment, graded)
 
@@ -208,8 +208,7 @@ class TestUnreadable:
     def test_our_own_failure_is_never_a_zero(self, hand_in, course, desk, book, grade_all):
         hand_in()
         grade_all()
-        (submission,) = find_submissions(course / "submitted", SLUG)
-        failed = lost(desk.assignment, submission, "out of paper")
+        failed = lost(desk.assignment, "eve", "out of paper")
         assert failed.blocked
         write_notebook(course_directory(course), failed)
         record(course, desk.assignment, [failed])
@@ -484,7 +483,7 @@ class TestTrouble:
             course = Path({str(course)!r})
             assignment = Assignment.load(course, {SLUG!r})
             found = find_submissions(course / "submitted", {SLUG!r})
-            graded = [judges.lost(assignment, s, "x") for s in found]
+            graded = [judges.lost(assignment, s.student, "x") for s in found]
             real = gradebook.{step}
             def killed(db, *rest):
                 real(db, *rest)
@@ -580,7 +579,7 @@ def after(template, desk, tmp_path_factory):
     (course / "submitted" / "late" / SLUG / "timestamp.txt").write_text("not a time")
     (course / "submitted" / "late" / SLUG / NOTEBOOK).write_bytes(b"{")
     graded = [
-        grade(desk.assignment, s, desk.pool, SECRET)
+        grade(desk.assignment, s.read(), desk.pool, SECRET)
         for s in find_submissions(course / "submitted", SLUG)
     ]
     for result in graded:

@@ -75,7 +75,7 @@ def test_what_waits_for_a_person_is_said(folder, desk, graded):
 
 
 def test_our_own_failure_is_no_score(folder, desk, graded):
-    failed = lost(desk.assignment, desk.read(desk.fill_in(), "unlucky"), "no worker")
+    failed = lost(desk.assignment, "unlucky", "no worker")
     export.write(folder, "Feature scaling", [*graded, failed])
     assert "Feature scaling: unlucky" in page(folder).select_one(".warning").get_text()
 

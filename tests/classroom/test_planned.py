@@ -169,7 +169,8 @@ def test_a_notebook(name, desk, monkeypatch):
 def test_the_sample_class(slug, tmp_path, patient, monkeypatch):
     write_sample_class(ROOT, tmp_path / "class", [slug])
     assignment = Assignment.load(tmp_path / "class", slug)
-    for submission in find_submissions(tmp_path / "class" / "submitted", slug):
+    for handed in find_submissions(tmp_path / "class" / "submitted", slug):
+        submission = handed.read()
         if submission.problem:
             continue
         assert_same(*both_ways(assignment, submission, patient.pool, monkeypatch))

@@ -53,6 +53,10 @@ def put(submitted, student="eve", data=b"", name=NOTEBOOK):
     return folder
 
 
+def read_all(submitted):
+    return [handed.read() for handed in find_submissions(submitted, SLUG)]
+
+
 def problem(data):
     with pytest.raises(Unreadable) as caught:
         parse(data)
@@ -65,11 +69,11 @@ def problem(data):
 
 class TestFiles:
     def test_no_folder_at_all(self, submitted):
-        assert find_submissions(submitted, SLUG) == []
+        assert read_all(submitted) == []
 
     def test_a_right_one(self, submitted, desk):
         put(submitted, data=as_bytes(desk.fill_in()))
-        (found,) = find_submissions(submitted, SLUG)
+        (found,) = read_all(submitted)
         assert (found.student, found.problem, found.notes) == ("eve", "", ())
         assert len(found.digest) == 64
 
@@ -79,11 +83,11 @@ class TestFiles:
         put(submitted, "no homework", name="other.ipynb").rename(submitted / "no homework/other")
         (submitted / ".DS_Store").write_text("")
         (submitted / "roster.csv").write_text("ada,mia,zoe")
-        assert [s.student for s in find_submissions(submitted, SLUG)] == ["ada", "mia", "zoe"]
+        assert [s.student for s in read_all(submitted)] == ["ada", "mia", "zoe"]
 
     def test_a_missing_notebook_and_what_is_there_instead(self, submitted):
         put(submitted, name="Feature Scaling (1).ipynb")
-        (found,) = find_submissions(submitted, SLUG)
+        (found,) = read_all(submitted)
         assert found.problem == f"{NOTEBOOK} is not there; there is Feature Scaling (1).ipynb"
         assert found.digest == ""
 
@@ -91,7 +95,7 @@ class TestFiles:
         (tmp_path / "friend.ipynb").write_bytes(as_bytes(desk.fill_in()))
         folder = put(submitted, name="x")
         (folder / NOTEBOOK).symlink_to(tmp_path / "friend.ipynb")
-        assert find_submissions(submitted, SLUG)[0].problem == "the notebook is a link, not a file"
+        assert read_all(submitted)[0].problem == "the notebook is a link, not a file"
 
     @pytest.mark.parametrize("what", ["student", "assignment"])
     def test_a_linked_folder_is_not_somebody_elses_work(self, what, submitted, desk):
@@ -101,7 +105,7 @@ class TestFiles:
         else:
             (submitted / "eve").mkdir()
             (submitted / "eve" / SLUG).symlink_to(submitted / "ada" / SLUG)
-        ada, eve = find_submissions(submitted, SLUG)
+        ada, eve = read_all(submitted)
         assert not ada.problem
         assert eve.problem == "the student's folder is a link, not a folder"
         assert eve.cells == ()
@@ -109,29 +113,29 @@ class TestFiles:
     def test_a_link_to_itself(self, submitted):
         folder = put(submitted, name="x")
         (folder / NOTEBOOK).symlink_to(NOTEBOOK)
-        assert find_submissions(submitted, SLUG)[0].problem == "the notebook is a link, not a file"
+        assert read_all(submitted)[0].problem == "the notebook is a link, not a file"
 
     def test_a_named_pipe_is_not_waited_for(self, submitted):
         folder = put(submitted, name="x")
         os.mkfifo(folder / NOTEBOOK)
-        assert find_submissions(submitted, SLUG)[0].problem == f"{NOTEBOOK} is not a file"
+        assert read_all(submitted)[0].problem == f"{NOTEBOOK} is not a file"
 
     def test_a_folder_named_like_a_notebook(self, submitted):
         (submitted / "eve" / SLUG / NOTEBOOK).mkdir(parents=True)
-        assert find_submissions(submitted, SLUG)[0].problem == f"{NOTEBOOK} is not a file"
+        assert read_all(submitted)[0].problem == f"{NOTEBOOK} is not a file"
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
     def test_a_file_that_may_not_be_read(self, submitted):
         folder = put(submitted)
         (folder / NOTEBOOK).chmod(0)
-        assert "cannot be read" in find_submissions(submitted, SLUG)[0].problem
+        assert "cannot be read" in read_all(submitted)[0].problem
 
     def test_a_huge_file_is_not_read(self, submitted):
         folder = put(submitted)
         with open(folder / NOTEBOOK, "wb") as file:
             file.truncate(MAX_BYTES * 1000)  # sparse: it takes no room
         start = time.monotonic()
-        found = find_submissions(submitted, SLUG)[0]
+        found = read_all(submitted)[0]
         assert found.problem == "the notebook is too large (30000 MB)"
         assert time.monotonic() - start < 1
 
@@ -156,13 +160,13 @@ class TestFiles:
     )
     def test_strange_names(self, student, submitted, desk):
         put(submitted, student, as_bytes(desk.fill_in()))
-        (found,) = find_submissions(submitted, SLUG)
+        (found,) = read_all(submitted)
         assert (found.student, found.problem) == (student, "")
 
     def test_a_name_that_is_no_text(self, submitted, desk):
         put(submitted, "eve", as_bytes(desk.fill_in()))
         os.rename(os.fsencode(submitted / "eve"), os.fsencode(submitted) + b"/ev\xff")
-        (found,) = find_submissions(submitted, SLUG)
+        (found,) = read_all(submitted)
         assert found.student.encode("utf-8")
         assert found.problem == "the name of the student's folder is not UTF-8: rename it"
 
