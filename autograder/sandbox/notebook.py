@@ -12,6 +12,7 @@ import builtins
 import contextlib
 import io
 import linecache
+import re
 import sys
 import time
 import traceback
@@ -148,14 +149,21 @@ class Notebook:
         if "matplotlib.pyplot" in sys.modules:
             sys.modules["matplotlib.pyplot"].show = self.show_figures  # type: ignore[attr-defined]
         filename = f"{_CELL}{name or self._count}>"
+        code: types.CodeType | ast.Module | None
         try:
-            tree = ast.parse(source, filename)
+            if _ends_in_a_definition(source):
+                code = compile(source, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            else:
+                code = ast.parse(source, filename)
         except SyntaxError:  # plain Python, as nearly all of it is, has nothing to be transformed
             source = _transformed(source)
-            tree = None
+            code = None
         lines = source.splitlines(keepends=True)
         linecache.cache[filename] = (len(source), None, lines, filename)
-        self.execute(source, filename, tree)
+        if isinstance(code, types.CodeType):
+            self._evaluate(code)
+        else:
+            self.execute(source, filename, code)
         self.show_figures()
 
     def execute(self, code: str, filename: str, tree: ast.Module | None = None) -> None:
@@ -196,6 +204,22 @@ class Notebook:
             figures = [manager.canvas.figure for manager in helpers.Gcf.get_all_fig_managers()]
             helpers.Gcf.destroy_all()
             self.display(*figures)
+
+
+_LINE = re.compile(r"^[^ \t\n#]", re.MULTILINE)
+_DEFINITION = re.compile(r"(def|class|async def)\b")
+
+
+def _ends_in_a_definition(source: str) -> bool:
+    """Whether there is no last expression to be displayed, as most answers have none.
+
+    To look for one would take as long as to compile the cell. What begins the last line that is not
+    indented begins the last statement, unless it is in a string.
+    """
+    start = max((line.start() for line in _LINE.finditer(source)), default=0)
+    if _DEFINITION.match(source, start) is None or "\r" in source:
+        return False
+    return '"""' not in source[:start] and "'''" not in source[:start]
 
 
 def needs_ipython(source: str) -> bool:

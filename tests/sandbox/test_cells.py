@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import base64
+import warnings
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from autograder.sandbox.notebook import needs_ipython
+from autograder.sandbox.notebook import _ends_in_a_definition, needs_ipython
 from autograder.sandbox.pool import CellResult, Pool, Worker
 from autograder.verdict import Verdict
 
@@ -40,6 +44,37 @@ def test_names_live_on(worker: Worker) -> None:
     worker.execute("x = 2")
     assert shown(worker.execute("x * 21")) == ["42"]
     assert worker.value("x") == 2
+
+
+PIECES = (
+    *("def f(x):\n", "    return x\n", "class A:\n", '    """doc"""\n', "async def h():\n", "@f\n"),
+    *("5\n", "f(1)\n", "x = (\n", ")\n", "# c\n", "\n", "\\\n", "\f5\n", "f(1)\r", "\r\n"),
+    *('"""\n', "'''\n", 's = "\\\n', 'f("""\n', '""")\n', "defined\n", '"def f(): pass"\n'),
+)
+
+
+@settings(max_examples=500)
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=7).map("".join))
+def test_a_last_expression_is_never_overlooked(source: str) -> None:
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            last = ast.parse(source).body[-1:]
+        except SyntaxError:
+            last = []
+    if last and isinstance(last[0], ast.Expr):
+        assert not _ends_in_a_definition(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(x):\n    return x",
+        "import numpy as np\n\n\nclass A:\n    def f(self): pass\n\n# the end\n",
+        "x = 1\nasync def f():\n  pass",
+    ],
+)
+def test_an_answer_needs_no_look_for_it(source: str) -> None:
+    assert _ends_in_a_definition(source)
 
 
 @pytest.mark.parametrize("source", ["", "  \n", "# only a comment", "1;", "None", "x = 1"])
