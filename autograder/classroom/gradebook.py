@@ -221,7 +221,7 @@ def _record_times(
     ids = {student: (page, sheet) for student, page, sheet in found}
     notes, pages, sheets = [], [], []
     for result in graded:
-        timestamp, note = _timestamp(directory, result)
+        timestamp, note = _timestamp(_submitted(directory, result))
         if note:
             notes.append(f"{result.student}: {note}")
         page, sheet = ids[result.student]
@@ -306,10 +306,10 @@ def _penalty(course: Path, student: str, score: float, seconds_late: float) -> f
 _OFFSET = re.compile(r"\s+(?=[+-]\d\d:?\d\d$)")
 
 
-def _timestamp(directory: Any, result: Graded) -> tuple[datetime.datetime | None, str]:
+def _timestamp(submitted: Path) -> tuple[datetime.datetime | None, str]:
     """When the submission was received, from ``timestamp.txt``; and what is wrong with it."""
     try:
-        text = _beside(directory, result, "timestamp.txt", 100)
+        text = _beside(submitted, "timestamp.txt", 100)
         if text is None:
             return None, ""
         with contextlib.suppress(ValueError):  # nbgrader takes +0200 for 200 seconds
@@ -319,16 +319,21 @@ def _timestamp(directory: Any, result: Graded) -> tuple[datetime.datetime | None
         return None, "timestamp.txt is not a time; the submission counts as having none"
 
 
-def _beside(directory: Any, result: Graded, name: str, most: int) -> str | None:
+def _submitted(directory: Any, result: Graded) -> Path:
+    """The folder of what a student handed in."""
+    place = directory.submitted_directory, result.student, result.assignment
+    return Path(directory.format_path(*place))
+
+
+def _beside(submitted: Path, name: str, most: int) -> str | None:
     """What a file that nbgrader laid beside a submission says, up to a length; None without one.
 
     Raises OSError or ValueError if it cannot be read as text, or if somebody else's could be meant.
     """
-    folder = directory.format_path(directory.submitted_directory, result.student, result.assignment)
-    path = Path(folder, name)
+    path = submitted / name
     if not path.is_file():
         return None
-    if path.is_symlink() or path.parent.is_symlink():
+    if path.is_symlink() or submitted.is_symlink():
         raise ValueError("a link")
     with path.open(encoding="utf-8") as file:
         return file.read(most)
@@ -345,27 +350,26 @@ def notebook_path(directory: Any, result: Graded) -> Path:
 def write_notebook(directory: Any, result: Graded) -> None:
     """Put the graded notebook where formgrader looks for it: whole, or not at all."""
     target = notebook_path(directory, result)
-    folder = target.parent
     if not result.notebook:
         target.unlink(missing_ok=True)  # an older one would belong to an older submission
         return
     write_whole(target, result.notebook)
-    timestamp, _ = _timestamp(directory, result)
-    if timestamp is None:  # nbgrader would stumble over what is not a time
-        (folder / "timestamp.txt").unlink(missing_ok=True)
-    else:
-        write_whole(folder / "timestamp.txt", f"{timestamp} UTC\n")
-    secret = _submission_secret(directory, result)
-    if secret is None:
-        (folder / "submission_secret.txt").unlink(missing_ok=True)
-    else:
-        write_whole(folder / "submission_secret.txt", secret)
+    submitted = _submitted(directory, result)
+    timestamp, _ = _timestamp(submitted)  # nbgrader would stumble over what is not a time
+    for name, text in (
+        ("timestamp.txt", f"{timestamp} UTC\n" if timestamp else None),
+        ("submission_secret.txt", _submission_secret(submitted)),
+    ):
+        if text is None:
+            (target.parent / name).unlink(missing_ok=True)
+        else:
+            write_whole(target.parent / name, text)
 
 
-def _submission_secret(directory: Any, result: Graded) -> str | None:
+def _submission_secret(submitted: Path) -> str | None:
     """What `nbgrader submit` laid beside the notebook; `release_feedback` names its files by it."""
     try:
-        text = _beside(directory, result, "submission_secret.txt", 1000)
+        text = _beside(submitted, "submission_secret.txt", 1000)
     except (OSError, ValueError):
         return None
     return text if text and re.fullmatch(r"[0-9a-fA-F]{8,999}\n?", text) else None

@@ -1,8 +1,8 @@
 """The ledger of an assignment: what was decided, when it was decided, and from what.
 
 One line of JSON per graded submission, appended and flushed as it happens. A run that is killed
-loses at most the line it was writing; the next run takes what is decided from here and grades the
-rest.
+loses at most the line it was writing, a machine that loses its power what was decided in the last
+second; the next run takes what is decided from here and grades the rest.
 Each line carries the hash of the one before, and a seal that only the course's secret can make: no
 line can be changed, added or taken out unseen, and what is not sealed decides nothing.
 """
@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import json
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import IO, Any, Self
 
 import nbformat
 import numpy as np
+import orjson
 
 import autograder
 from autograder.chapters import SLUGS
@@ -56,8 +58,16 @@ def circumstances(assignment: Assignment, secret: bytes, limits: Limits) -> dict
     }
 
 
-def _as_json(record: Mapping[str, Any]) -> str:
-    return json.dumps(record, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+# How often the disk is waited for.
+_SYNC_SECONDS = 1.0
+
+
+def _as_json(record: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # a text that UTF-8 does not have
+        text = json.dumps(record, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
 
 
 class Ledger:
@@ -77,6 +87,7 @@ class Ledger:
         self._decided: dict[str, dict[str, Any]] = {}
         self._last = BEGINNING
         self._file: IO[bytes] | None = None
+        self._synced = time.monotonic()
 
     def __enter__(self) -> Self:
         try:
@@ -96,7 +107,8 @@ class Ledger:
         trace: TracebackType | None,
     ) -> None:
         if self._file is not None:
-            self._file.close()
+            with self._file:
+                os.fsync(self._file.fileno())
 
     def knows(self, student: str) -> bool:
         """Whether something was decided about a student under the same circumstances."""
@@ -124,11 +136,13 @@ class Ledger:
         """
         assert self._file is not None
         record = {"previous": self._last, "around": self._around, "graded": graded.to_dict()}
-        line = self._sealed(_as_json(record).encode("utf-8", "replace"))
+        line = self._sealed(_as_json(record))
         try:
             self._file.write(line)
             self._file.flush()
-            os.fsync(self._file.fileno())
+            if time.monotonic() - self._synced > _SYNC_SECONDS:
+                os.fsync(self._file.fileno())
+                self._synced = time.monotonic()
         except OSError as error:
             raise unwritable(self.path, error) from error
         self._last = hashlib.sha256(line).hexdigest()
