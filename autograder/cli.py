@@ -245,17 +245,18 @@ def grade(
     ] = "",
 ) -> None:
     """Grade a class: every submission in a process of its own, then the gradebook in one go."""
-    from autograder.classroom.judges import collect_seldom, warm_up
+    from autograder.classroom.judges import Judges, collect_seldom, warm_up
 
     warm_up()
     collect_seldom()  # also while much is imported
     from autograder.classroom import runs
+    from autograder.sandbox.pool import Limits
 
     collect_seldom()
-    options = runs.Options(
-        jobs, cell_seconds, call_seconds, no_walls, no_gradebook, again, scheduler
-    )
-    runs.grade_course(console, course, assignments or SLUGS, options)
+    limits = Limits(cell_seconds=cell_seconds, call_seconds=call_seconds)
+    options = runs.Options(limits, no_walls, no_gradebook, again, scheduler)
+    with Judges(jobs, limits) as judges:
+        runs.grade_course(console, course, assignments or SLUGS, options, judges)
 
 
 @app.command()

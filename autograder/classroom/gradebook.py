@@ -84,6 +84,16 @@ def record(course: Path, assignment: Assignment, graded: Sequence[Graded]) -> li
     return notes
 
 
+def prepare(course: Path, assignment: Assignment) -> None:
+    """Have nbgrader enter the assignment's cells in the gradebook already, if that can be done.
+
+    It takes longer than to write down a small class, and does not need its grades. `record` says
+    what stands in the way.
+    """
+    with contextlib.suppress(CourseError):
+        _register(course, assignment, course_directory(course))
+
+
 @contextlib.contextmanager
 def _opened(directory: Any) -> Iterator[Any]:
     """nbgrader's gradebook, which keeps to itself the tracebacks of what we say in a sentence."""

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import multiprocessing
-import multiprocessing.connection
 import os
+import pickle
+import signal
 import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from multiprocessing.connection import Connection, wait
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from autograder.verdict import Verdict
 
 if TYPE_CHECKING:
-    from multiprocessing.queues import SimpleQueue
-
     from autograder.classroom.grading import Graded
     from autograder.classroom.submissions import Assignment, Handed, Submission
     from autograder.sandbox.pool import Limits, Pool
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 # Judges are forked from a server that has imported what judging needs, which takes seconds.
 _METHOD = "spawn" if sys.platform == "win32" else "forkserver"
 
-# When all judges die so many times in a row, it is not for what they were given.
+# When judges die so many times in a row, it is not for what they were given.
 _BARREN = 3
+
+# One more for each judge than it is grading, so that none has to wait for us, nor for the disk.
+_AT_HAND = 2
 
 
 def warm_up() -> None:
@@ -50,81 +53,159 @@ def collect_seldom() -> None:
     gc.set_threshold(100_000)
 
 
-def grade_class(
-    assignment: Assignment,
-    submissions: Sequence[Handed | Submission],
-    secret: bytes,
-    *,
-    jobs: int,
-    limits: Limits,
-    require_walls: bool = False,
-) -> Iterator[Graded]:
-    """Grade submissions side by side, and yield each as it is done.
+class Setup(NamedTuple):
+    """What a class is graded by.
 
-    A judge's process that dies takes no other grade with it: the submissions that were being
-    graded then, and those that failed through our own fault, are tried again, each in a process of
-    its own, and are then reported as INTERNAL. Where walls are required and missing, nothing runs:
-    the results name them, without grades.
+    Attributes:
+        assignment: what is graded.
+        secret: the course's.
+        require_walls: whether nothing runs where walls are missing; the results then name them,
+            without grades.
     """
-    waiting = deque(submissions)
-    suspects: deque[Handed | Submission] = deque()
-    setup = assignment, secret, limits, require_walls
-    barren = 0
-    while waiting and barren < _BARREN:
-        barren += 1
-        for graded in _pass(setup, waiting, suspects, jobs):
-            barren = 0
-            yield graded
-    for submission in (*suspects, *waiting):
-        failed: deque[Handed | Submission] = deque()
-        yield from _pass(setup, deque([submission]), failed, 1, last=True)
-        for again in failed:
-            yield lost(assignment, again.student, "the grader itself died while grading this")
+
+    assignment: Assignment
+    secret: bytes
+    require_walls: bool
 
 
-def _pass(
-    setup: tuple[Assignment, bytes, Limits, bool],
-    waiting: deque[Handed | Submission],
-    suspects: deque[Handed | Submission],
-    jobs: int,
-    *,
-    last: bool = False,
-) -> Iterator[Graded]:
-    """Grade what waits until a process dies; what it may have died of goes to the suspects."""
-    jobs = max(1, min(jobs, len(waiting)))
-    context = multiprocessing.get_context(_METHOD)
-    cores = context.SimpleQueue()
-    for core in _cores(jobs):
-        cores.put(core)
-    executor = ProcessPoolExecutor(
-        max_workers=jobs, mp_context=context, initializer=_start, initargs=(*setup, cores)
-    )
-    running: dict[Future[Graded], Handed | Submission] = {}
-    alive = True
-    try:
-        while running or (waiting and alive):
-            # One more for each process, so that none has to wait for us, nor for the disk.
-            while alive and waiting and len(running) < 2 * jobs:
-                try:
-                    future = executor.submit(_grade, waiting[0])
-                except BrokenProcessPool:
-                    alive = False
-                else:
-                    running[future] = waiting.popleft()
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                submission = running.pop(future)
-                try:
-                    graded = future.result()
-                except BrokenProcessPool:
-                    alive = False
-                    suspects.append(submission)
-                    continue
-                if graded.blocked and not last:
-                    suspects.append(submission)
-                else:
-                    yield graded
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+class Judges:
+    """Judges' processes, which stay for one class after the other, and a context manager.
+
+    Args:
+        jobs: how many there may be.
+        limits: what one submission may use up.
+    """
+
+    def __init__(self, jobs: int, limits: Limits) -> None:
+        self._limits = limits
+        self._cores = deque(_cores(jobs))  # of those that have not begun
+        self._processes: list[_Process] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            process.kill() if process.given else process.dismiss()
+        for process in self._processes:
+            process.join()
+
+    def _begin(self, count: int) -> None:
+        """Have so many of the processes, as far as there may be."""
+        while self._cores and len(self._processes) < count:
+            self._processes.append(_Process(self._limits, self._cores.popleft()))
+
+    def grade(
+        self,
+        assignment: Assignment,
+        submissions: Sequence[Handed | Submission],
+        secret: bytes,
+        *,
+        require_walls: bool = False,
+    ) -> Iterator[Graded]:
+        """Grade submissions side by side, and yield each as it is done.
+
+        A judge's process that dies takes no other grade with it: the submission that was being
+        graded then, and those that failed through our own fault, are tried again, each in a process
+        of its own, and are then reported as INTERNAL.
+        """
+        setup = Setup(assignment, secret, require_walls)
+        waiting = deque(submissions)
+        suspects: list[Handed | Submission] = []
+        deaths = 0  # since the last result
+        try:
+            while True:
+                if deaths < _BARREN:
+                    self._begin(len(waiting))
+                    self._hand_out(setup, waiting)
+                busy = {p.connection: p for p in self._processes if p.given}
+                if not busy:
+                    break
+                for connection in wait(busy):
+                    process = busy[connection]
+                    graded, submission = process.answer(), process.given.popleft()
+                    if graded is None:
+                        deaths += 1
+                        waiting.extendleft(reversed(process.given))
+                        self._give_up(process)
+                    else:
+                        deaths = 0
+                    if graded is None or graded.blocked:
+                        suspects.append(submission)
+                    else:
+                        yield graded
+        finally:
+            for process in [p for p in self._processes if p.given]:  # nobody waits for it any more
+                self._give_up(process)
+        for submission in (*suspects, *waiting):
+            with Judges(1, self._limits) as alone:
+                alone._begin(1)
+                alone._processes[0].give(setup, submission)
+                why = "the grader itself died while grading this"
+                yield alone._processes[0].answer() or lost(assignment, submission.student, why)
+
+    def _hand_out(self, setup: Setup, waiting: deque[Handed | Submission]) -> None:
+        for place in range(_AT_HAND):
+            for process in self._processes:
+                if waiting and len(process.given) <= place:
+                    process.give(setup, waiting.popleft())
+
+    def _give_up(self, process: _Process) -> None:
+        process.kill()
+        process.join()
+        self._processes.remove(process)
+        self._cores.append(process.core)
+
+
+class _Process:
+    """A judge's process, as we see it.
+
+    Attributes:
+        core: the core that it keeps to; None for any.
+        connection: where its results arrive.
+        given: what it is to grade, the first first.
+    """
+
+    def __init__(self, limits: Limits, core: int | None) -> None:
+        context: Any = multiprocessing.get_context(_METHOD)
+        self.core = core
+        self.given: deque[Handed | Submission] = deque()
+        self._setup: Setup | None = None
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=_judge, args=(theirs, limits, core), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def give(self, setup: Setup, submission: Handed | Submission) -> None:
+        """Have it grade a submission when it is done with the others."""
+        self.given.append(submission)
+        with contextlib.suppress(OSError):  # it is gone, as its answer will say
+            if setup is not self._setup:
+                self.connection.send(setup)
+                self._setup = setup
+            self.connection.send(submission)
+
+    def answer(self) -> Graded | None:
+        """Wait for the next result; None if it died instead."""
+        try:
+            graded: Graded = self.connection.recv()
+        except (EOFError, OSError):
+            return None
+        return graded
+
+    def kill(self) -> None:
+        """End it, whatever it is doing; its workers end with it."""
+        self._process.kill()
+
+    def dismiss(self) -> None:
+        """Have it end by itself."""
+        with contextlib.suppress(OSError):
+            self.connection.send_bytes(b"")
+
+    def join(self) -> None:
+        """Wait until it has ended."""
+        self._process.join()
+        self.connection.close()
 
 
 def _cores(jobs: int) -> list[int | None]:
@@ -152,37 +233,45 @@ class Judge:
     require_walls: bool
 
 
-_judge: Judge | None = None
+def _judge(connection: Connection, limits: Limits, core: int | None) -> None:
+    """Be a judge's process: grade what is handed over, one after the other, until there is no more.
 
-
-def _start(
-    assignment: Assignment,
-    secret: bytes,
-    limits: Limits,
-    require_walls: bool,
-    cores: SimpleQueue[int | None],
-) -> None:
-    """Begin a judge's process: its pool lives as long as it does, and it no longer than we do."""
+    Its pool lives as long as it does, and it no longer than who hands over.
+    """
     from autograder.sandbox.pool import Pool
 
-    global _judge
-    if (core := cores.get()) is not None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who began it hears of it, and ends it
+    if core is not None:
         os.sched_setaffinity(0, {core})
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _judge = Judge(assignment, secret, Pool(limits=limits), require_walls)
-    collect_seldom()
+    handed: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_listen, args=(connection, handed), daemon=True).start()
+    judge: Judge | None = None
+    with Pool(limits=limits) as pool:
+        collect_seldom()
+        while data := handed.get():
+            given = pickle.loads(data)
+            if isinstance(given, Setup):
+                judge = Judge(given.assignment, given.secret, pool, given.require_walls)
+                collect_seldom()
+            else:
+                assert judge is not None
+                connection.send(judge_one(judge, given))
 
 
-def _end_with_parent() -> None:
-    """End this process when the one that asked is gone, even if it was killed."""
-    if parent := multiprocessing.parent_process():
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
+def _listen(connection: Connection, handed: SimpleQueue[bytes]) -> None:
+    """Take what is handed over, also while something is graded, so that nobody has to wait.
 
-
-def _grade(submission: Handed | Submission) -> Graded:
-    assert _judge is not None
-    return judge_one(_judge, submission)
+    End this process when the one that began it is gone, even if it was killed.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    with contextlib.suppress(EOFError, OSError):
+        while connection in wait([connection, parent.sentinel]):
+            data = connection.recv_bytes()
+            handed.put(data)
+            if not data:
+                return
+    os._exit(1)
 
 
 def judge_one(judge: Judge, submission: Handed | Submission) -> Graded:

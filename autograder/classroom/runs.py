@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from rich.console import Console
 from rich.markup import escape
@@ -21,9 +21,9 @@ from autograder import graded_seed
 from autograder.chapters import SLUGS, chapter
 from autograder.classroom import cells, export, overview
 from autograder.classroom.cluster import grade_on_cluster
-from autograder.classroom.gradebook import notebook_path, record, write_notebook
+from autograder.classroom.gradebook import notebook_path, prepare, record, write_notebook
 from autograder.classroom.grading import Graded, Session, large_packages
-from autograder.classroom.judges import grade_class
+from autograder.classroom.judges import Judges
 from autograder.classroom.ledger import Ledger, circumstances
 from autograder.classroom.release import CourseError, course_config, course_directory
 from autograder.classroom.secret import course_secret
@@ -45,16 +45,16 @@ from autograder.verdict import Failure, Verdict
 class Options:
     """How a class is graded."""
 
-    jobs: int
-    cell_seconds: float
-    call_seconds: float
+    limits: Limits
     no_walls: bool
     no_gradebook: bool
     again: bool
     scheduler: str
 
 
-def grade_course(console: Console, course: Path, names: Sequence[str], options: Options) -> None:
+def grade_course(
+    console: Console, course: Path, names: Sequence[str], options: Options, judges: Judges
+) -> None:
     """Grade assignments one after the other, then write the page that shows all of them.
 
     Raises:
@@ -63,7 +63,7 @@ def grade_course(console: Console, course: Path, names: Sequence[str], options: 
     folder = course / "grades"
     try:
         for name in names:
-            grade_assignment(console, course, name, options)
+            grade_assignment(console, course, name, options, judges)
     except BaseException:  # an interrupt, too
         with contextlib.suppress(CourseError):
             overview.write(folder)
@@ -72,7 +72,9 @@ def grade_course(console: Console, course: Path, names: Sequence[str], options: 
     console.print(f"[green]✓[/] the class in all assignments so far: {files}")
 
 
-def grade_assignment(console: Console, course: Path, name: str, options: Options) -> list[Graded]:
+def grade_assignment(
+    console: Console, course: Path, name: str, options: Options, judges: Judges
+) -> list[Graded]:
     """Grade every submission of an assignment, write the results, and print a table.
 
     Raises:
@@ -87,7 +89,6 @@ def grade_assignment(console: Console, course: Path, name: str, options: Options
             f"there are no submissions of {name} in {submitted}. They belong in "
             f"{submitted}/<student>/{name}/{name}.ipynb, where `nbgrader collect` puts them."
         )
-    limits = Limits(cell_seconds=options.cell_seconds, call_seconds=options.call_seconds)
     secret = course_secret(course_config(course).CourseDirectory.get("course_id", ""))
     columns = (
         TextColumn("{task.description}"),
@@ -96,8 +97,10 @@ def grade_assignment(console: Console, course: Path, name: str, options: Options
         TimeRemainingColumn(),
     )
     ledger_path = course / "grades" / f"{name}.ledger.jsonl"
+    preparing: Callable[[], object] = partial(prepare, course, assignment)
     with (
-        Ledger(ledger_path, circumstances(assignment, secret, limits), secret) as ledger,
+        _beside(list if options.no_gradebook else preparing) as prepared,
+        Ledger(ledger_path, circumstances(assignment, secret, options.limits), secret) as ledger,
         Progress(*columns, console=console, transient=True) as progress,
     ):
         graded = [] if options.again else _decided(ledger, directory, submissions)
@@ -113,13 +116,11 @@ def grade_assignment(console: Console, course: Path, name: str, options: Options
                 assignment,
                 [handed.read() for handed in waiting],
                 secret,
-                limits=limits,
+                limits=options.limits,
                 require_walls=walls,
             )
         else:
-            results = grade_class(
-                assignment, waiting, secret, jobs=options.jobs, limits=limits, require_walls=walls
-            )
+            results = judges.grade(assignment, waiting, secret, require_walls=walls)
         for result in results:
             if result.walls and not options.no_walls:
                 raise _without_walls(result.walls)
@@ -128,6 +129,7 @@ def grade_assignment(console: Console, course: Path, name: str, options: Options
             ledger.append(result)
             graded.append(replace(result, notebook=""))  # a large class is a lot of text
             progress.advance(task)
+        prepared()
     graded.sort(key=lambda g: g.student)
     if known:
         console.print(
@@ -135,8 +137,8 @@ def grade_assignment(console: Console, course: Path, name: str, options: Options
             "result (--again grades them once more)"
         )
     title = next((chapter(s).title for s in SLUGS if s == name), name)
-    recorded = list if options.no_gradebook else partial(record, course, assignment, graded)
-    with _beside(recorded) as noted:
+    recording: Callable[[], list[str]] = partial(record, course, assignment, graded)
+    with _beside(list if options.no_gradebook else recording) as noted:
         paths = export.write(course / "grades", title, graded)
         console.print(_table(title, graded))
         notes = noted()
@@ -158,8 +160,11 @@ def grade_assignment(console: Console, course: Path, name: str, options: Options
     return graded
 
 
+Result = TypeVar("Result")
+
+
 @contextlib.contextmanager
-def _beside(work: Callable[[], list[str]]) -> Iterator[Callable[[], list[str]]]:
+def _beside(work: Callable[[], Result]) -> Iterator[Callable[[], Result]]:
     """Begin a piece of work on another core, in a copy of this process; yield how to wait for it.
 
     Where a process cannot be copied, or its copy fails, the work is done here.
@@ -173,14 +178,14 @@ def _beside(work: Callable[[], list[str]]) -> Iterator[Callable[[], list[str]]]:
     copy.start()
     theirs.close()
 
-    def done() -> list[str]:
+    def done() -> Result:
         try:
             said, error = ours.recv()
         except EOFError:
             return work()
         if error is not None:
             raise error
-        return cast("list[str]", said)
+        return cast("Result", said)
 
     try:
         yield done
@@ -189,13 +194,13 @@ def _beside(work: Callable[[], list[str]]) -> Iterator[Callable[[], list[str]]]:
         ours.close()
 
 
-def _tell(work: Callable[[], list[str]], pipe: Connection) -> None:
+def _tell(work: Callable[[], Any], pipe: Connection) -> None:
     """Do a piece of work, and say what came of it; or nothing, if that is no use."""
     with contextlib.suppress(Exception, KeyboardInterrupt):
         try:
             pipe.send((work(), None))
         except CourseError as error:
-            pipe.send(([], error))
+            pipe.send((None, error))
 
 
 def _decided(ledger: Ledger, directory: Any, submissions: Sequence[Handed]) -> list[Graded]:

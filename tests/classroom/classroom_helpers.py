@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from nbformat import NotebookNode
 
 from autograder.chapters import chapter
 from autograder.classroom.grading import Graded, grade
+from autograder.classroom.judges import Judges
 from autograder.classroom.sample import DESERVED, Draft, write_sample_class
 from autograder.classroom.submissions import Assignment, Submission, Unreadable, parse
 from autograder.exercise import Chapter
@@ -115,6 +116,16 @@ def patient(assignment: Assignment, subject: Chapter) -> Iterator[Desk]:
     """A desk with an instructor's limits: for honest work, also on a busy machine."""
     with Pool(limits=Limits(call_seconds=2.0)) as pool:
         yield Desk(assignment, subject, pool)
+
+
+def grade_class(
+    desk: Desk, submissions: Sequence[Submission], jobs: int = 2, limits: Limits = LIMITS
+) -> dict[str, Graded]:
+    """What each of a class gets that is graded side by side."""
+    with Judges(jobs, limits) as judges:
+        graded = list(judges.grade(desk.assignment, submissions, SECRET))
+    assert len({g.student for g in graded}) == len(graded), "graded twice"
+    return {g.student: g for g in graded}
 
 
 def as_bytes(notebook: NotebookNode) -> bytes:

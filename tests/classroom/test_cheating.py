@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 from attacks import ATTACKS, WRONG
-from classroom_helpers import LIMITS, SECRET, Desk, scores
+from classroom_helpers import LIMITS, Desk, grade_class, scores
 
 from autograder import judge
 from autograder.classroom.grading import Graded
-from autograder.classroom.judges import grade_class
 
 BYSTANDERS = ("aaa_first", "m_in_between", "zzz_last")
 
@@ -22,8 +21,7 @@ def hostile_class(desk: Desk) -> dict[str, Graded]:
     ]
     submissions += [desk.read(desk.fill_in(), name) for name in BYSTANDERS]
     submissions.sort(key=lambda s: s.student)
-    graded = grade_class(desk.assignment, submissions, SECRET, jobs=2, limits=LIMITS)
-    return {g.student: g for g in graded}
+    return grade_class(desk, submissions)
 
 
 def test_the_class_is_graded_to_the_end(hostile_class):

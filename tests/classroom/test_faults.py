@@ -23,6 +23,7 @@ from rich.console import Console
 from autograder.classroom import judges
 from autograder.classroom.runs import Options, grade_assignment
 from autograder.classroom.sample import as_answer
+from autograder.sandbox.pool import Limits
 
 KILLS = 50
 # What stands in the command line of a warm parent and its workers, and nowhere else.
@@ -33,8 +34,9 @@ def grade(course: Path) -> None:
     """Grade a course as `autograder grade` does, in a process that has imported everything."""
     judges._METHOD = "fork"
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
-        options = Options(2, 20.0, 5.0, True, False, False, "")
-        grade_assignment(Console(file=nowhere), course, SLUG, options)
+        options = Options(Limits(), no_walls=True, no_gradebook=False, again=False, scheduler="")
+        with judges.Judges(2, options.limits) as two:
+            grade_assignment(Console(file=nowhere), course, SLUG, options, two)
 
 
 @pytest.fixture

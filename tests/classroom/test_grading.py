@@ -7,18 +7,13 @@ import signal
 import time
 
 import pytest
-from classroom_helpers import LIMITS, SECRET, Desk
+from classroom_helpers import LIMITS, SECRET, Desk, grade_class
 
 from autograder.classroom.grading import Session, harmless
-from autograder.classroom.judges import Judge, grade_class, judge_one
+from autograder.classroom.judges import Judge, judge_one
 from autograder.classroom.submissions import Given
 from autograder.sandbox.pool import Limits, Pool
 from autograder.verdict import Failure, Verdict
-
-
-def grade(desk: Desk, submissions, jobs=2, limits=LIMITS):
-    found = grade_class(desk.assignment, submissions, SECRET, jobs=jobs, limits=limits)
-    return {g.student: g for g in found}
 
 
 @pytest.fixture
@@ -59,11 +54,11 @@ def with_first_cell(submission, source):
 
 class TestClass:
     def test_nobody(self, desk):
-        assert grade(desk, []) == {}
+        assert grade_class(desk, []) == {}
 
     def test_the_result_does_not_depend_on_how_many_are_graded_at_once(self, desk, students):
         alone = {s.student: desk.grade(desk.fill_in(), s.student) for s in students}
-        graded = grade(desk, students, jobs=3)
+        graded = grade_class(desk, students, jobs=3)
         assert {n: g.to_dict() for n, g in graded.items()} == {
             n: g.to_dict() for n, g in alone.items()
         }
@@ -79,14 +74,14 @@ class TestClass:
         for jobs, alone in ((len(cores), True), (len(cores) - 1, False)):
             if jobs:
                 submissions = [desk.read(notebook, f"student {n}") for n in range(2 * jobs)]
-                graded = grade(desk, submissions, jobs=jobs)
+                graded = grade_class(desk, submissions, jobs=jobs)
                 told = f"{1 if alone else len(cores)} cores"
                 assert all(told in g.notebook for g in graded.values())
 
     def test_our_own_failures_are_told_and_are_at_nobodys_cost(self, desk, students):
         students[0] = with_first_cell(students[0], Poison("x"))
         students[1] = with_first_cell(students[1], Raises("x"))
-        graded = grade(desk, students, jobs=1)
+        graded = grade_class(desk, students, jobs=1)
         assert [graded[s.student].blocked for s in students] == [True, True, False, False]
         assert {g.score for s in students[:2] for g in graded[s.student].grades} == {None}
         assert "died" in graded["student 0"].problem

@@ -114,12 +114,12 @@ def test_nothing_is_written_where_nothing_was_graded(tmp_path):
 def test_an_assignment_that_is_not_graded_does_not_take_the_page_of_the_others(
     end, tmp_path, graded, monkeypatch
 ):
-    def grade_assignment(_console, course, name, _options):
+    def grade_assignment(_console, course, name, _options, _judges):
         if name == "another":
             raise end
         export.write(course / "grades", "Feature scaling", graded)
 
     monkeypatch.setattr(runs, "grade_assignment", grade_assignment)
     with pytest.raises(type(end)):
-        runs.grade_course(Console(quiet=True), tmp_path, ["feature_scaling", "another"], None)
+        runs.grade_course(Console(quiet=True), tmp_path, ["feature_scaling", "another"], None, None)
     assert "full" in (tmp_path / "grades" / "index.csv").read_text(encoding="utf-8")

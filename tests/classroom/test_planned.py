@@ -198,7 +198,7 @@ def test_all_is_done_in_one_exchange(desk, monkeypatch):
 
 def test_an_answer_that_is_missing_costs_two_more(desk, monkeypatch):
     made = Exchanges(monkeypatch).made
-    desk.grade(desk.fill_in({"standardize": "x = 1"}))
+    desk.grade(desk.fill_in({"standardize": "x = 1  # standardize follows"}))
     # Perhaps it stands below: it is looked for again at the end.
     assert made == ["ahead", "name", "ahead", "name"]
 

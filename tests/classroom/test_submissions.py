@@ -11,11 +11,10 @@ from dataclasses import replace
 
 import nbformat
 import pytest
-from classroom_helpers import LIMITS, NOTEBOOK, SECRET, SLUG, as_bytes, scores
+from classroom_helpers import NOTEBOOK, SLUG, as_bytes, grade_class, scores
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from autograder.classroom.judges import grade_class
 from autograder.classroom.release import read_source
 from autograder.classroom.submissions import (
     MAX_BYTES,
@@ -736,8 +735,7 @@ class TestChance:
             desk.read(spoilt(chance, good) if k % 10 else good, f"student-{k:03d}")
             for k in range(300)
         ]
-        graded = grade_class(desk.assignment, waiting, SECRET, jobs=2, limits=LIMITS)
-        found = {g.student: g for g in graded}
+        found = grade_class(desk, waiting)
         assert set(found) == {s.student for s in waiting}
         for number, each in enumerate(sorted(found.values(), key=lambda g: g.student)):
             fair(desk, each)
