@@ -1,7 +1,7 @@
 """nbgrader's side of a graded class: the gradebook, and the graded notebooks.
 
-The gradebook is written in one transaction, by one process, when all grading is done: a run that is
-stopped before leaves it as it was. Formgrader and ``nbgrader generate_feedback`` go on from here.
+Grades are written in one transaction, by one process, when all grading is done: a run that is
+stopped before leaves them as they were. Formgrader and ``nbgrader generate_feedback`` go on from here.
 """
 
 from __future__ import annotations
