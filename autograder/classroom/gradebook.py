@@ -1,7 +1,8 @@
 """nbgrader's side of a graded class: the gradebook, and the graded notebooks.
 
 Grades are written in one transaction, by one process, when all grading is done: a run that is
-stopped before leaves them as they were. Formgrader and ``nbgrader generate_feedback`` go on from here.
+stopped before leaves them as they were. Formgrader and ``nbgrader generate_feedback`` go on from
+here.
 """
 
 from __future__ import annotations
