@@ -254,7 +254,7 @@ def grade(
 
     collect_seldom()
     limits = Limits(cell_seconds=cell_seconds, call_seconds=call_seconds)
-    options = runs.Options(limits, no_walls, no_gradebook, again, scheduler)
+    options = runs.Options(no_walls, no_gradebook, again, scheduler)
     with Judges(jobs, limits) as judges:
         runs.grade_course(console, course, assignments or SLUGS, options, judges)
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from autograder.classroom.submissions import Assignment, Handed, Submission
     from autograder.sandbox.pool import Limits, Pool
 
+    Work = Handed | Submission
+
 # Judges are forked from a server that has imported what judging needs, which takes seconds.
 _METHOD = "spawn" if sys.platform == "win32" else "forkserver"
 
@@ -74,10 +76,13 @@ class Judges:
     Args:
         jobs: how many there may be.
         limits: what one submission may use up.
+
+    Attributes:
+        limits: as given.
     """
 
     def __init__(self, jobs: int, limits: Limits) -> None:
-        self._limits = limits
+        self.limits = limits
         self._cores = deque(_cores(jobs))  # of those that have not begun
         self._processes: list[_Process] = []
 
@@ -93,12 +98,12 @@ class Judges:
     def _begin(self, count: int) -> None:
         """Have so many of the processes, as far as there may be."""
         while self._cores and len(self._processes) < count:
-            self._processes.append(_Process(self._limits, self._cores.popleft()))
+            self._processes.append(_Process(self.limits, self._cores.popleft()))
 
     def grade(
         self,
         assignment: Assignment,
-        submissions: Sequence[Handed | Submission],
+        submissions: Sequence[Work],
         secret: bytes,
         *,
         require_walls: bool = False,
@@ -111,7 +116,7 @@ class Judges:
         """
         setup = Setup(assignment, secret, require_walls)
         waiting = deque(submissions)
-        suspects: list[Handed | Submission] = []
+        suspects: list[Work] = []
         deaths = 0  # since the last result
         try:
             while True:
@@ -138,13 +143,13 @@ class Judges:
             for process in [p for p in self._processes if p.given]:  # nobody waits for it any more
                 self._give_up(process)
         for submission in (*suspects, *waiting):
-            with Judges(1, self._limits) as alone:
+            with Judges(1, self.limits) as alone:
                 alone._begin(1)
                 alone._processes[0].give(setup, submission)
                 why = "the grader itself died while grading this"
                 yield alone._processes[0].answer() or lost(assignment, submission.student, why)
 
-    def _hand_out(self, setup: Setup, waiting: deque[Handed | Submission]) -> None:
+    def _hand_out(self, setup: Setup, waiting: deque[Work]) -> None:
         for place in range(_AT_HAND):
             for process in self._processes:
                 if waiting and len(process.given) <= place:
@@ -169,14 +174,14 @@ class _Process:
     def __init__(self, limits: Limits, core: int | None) -> None:
         context: Any = multiprocessing.get_context(_METHOD)
         self.core = core
-        self.given: deque[Handed | Submission] = deque()
+        self.given: deque[Work] = deque()
         self._setup: Setup | None = None
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_judge, args=(theirs, limits, core), daemon=True)
         self._process.start()
         theirs.close()
 
-    def give(self, setup: Setup, submission: Handed | Submission) -> None:
+    def give(self, setup: Setup, submission: Work) -> None:
         """Have it grade a submission when it is done with the others."""
         self.given.append(submission)
         with contextlib.suppress(OSError):  # it is gone, as its answer will say
@@ -274,7 +279,7 @@ def _listen(connection: Connection, handed: SimpleQueue[bytes]) -> None:
     os._exit(1)
 
 
-def judge_one(judge: Judge, submission: Handed | Submission) -> Graded:
+def judge_one(judge: Judge, submission: Work) -> Graded:
     """Read and grade one submission; what goes wrong on our side is INTERNAL, not an exception.
 
     Where walls are missing that are required, the result names them and grades nothing.

@@ -37,7 +37,7 @@ from autograder.classroom.submissions import (
 )
 from autograder.judge import judge
 from autograder.report import number
-from autograder.sandbox.pool import Limits, Pool
+from autograder.sandbox.pool import Pool
 from autograder.verdict import Failure, Verdict
 
 
@@ -45,7 +45,6 @@ from autograder.verdict import Failure, Verdict
 class Options:
     """How a class is graded."""
 
-    limits: Limits
     no_walls: bool
     no_gradebook: bool
     again: bool
@@ -100,7 +99,7 @@ def grade_assignment(
     preparing: Callable[[], object] = partial(prepare, course, assignment)
     with (
         _beside(list if options.no_gradebook else preparing) as prepared,
-        Ledger(ledger_path, circumstances(assignment, secret, options.limits), secret) as ledger,
+        Ledger(ledger_path, circumstances(assignment, secret, judges.limits), secret) as ledger,
         Progress(*columns, console=console, transient=True) as progress,
     ):
         graded = [] if options.again else _decided(ledger, directory, submissions)
@@ -116,7 +115,7 @@ def grade_assignment(
                 assignment,
                 [handed.read() for handed in waiting],
                 secret,
-                limits=options.limits,
+                limits=judges.limits,
                 require_walls=walls,
             )
         else:

@@ -34,8 +34,8 @@ def grade(course: Path) -> None:
     """Grade a course as `autograder grade` does, in a process that has imported everything."""
     judges._METHOD = "fork"
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
-        options = Options(Limits(), no_walls=True, no_gradebook=False, again=False, scheduler="")
-        with judges.Judges(2, options.limits) as two:
+        options = Options(no_walls=True, no_gradebook=False, again=False, scheduler="")
+        with judges.Judges(2, Limits()) as two:
             grade_assignment(Console(file=nowhere), course, SLUG, options, two)
 
 
