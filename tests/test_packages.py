@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import tomllib
+from importlib.metadata import metadata
 from pathlib import Path
 
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -38,15 +40,32 @@ def test_conda_gets_the_same_packages() -> None:
     assert found == {name: r.specifier for name, r in declared().items()}
 
 
-def test_every_package_is_locked_at_a_version_that_is_asked_for() -> None:
-    locked = {}
+def locked() -> dict[str, Version]:
+    found = {}
     for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines():
         match = re.fullmatch(r"([A-Za-z0-9_.-]+)==(\S+)", line)
         assert match, f"{line!r} in requirements.lock is not name==version: run `make lock`"
-        locked[canonicalize_name(match[1])] = Version(match[2])
+        found[canonicalize_name(match[1])] = Version(match[2])
+    return found
+
+
+def test_every_package_is_locked_at_a_version_that_is_asked_for() -> None:
+    versions = locked()
     for name, requirement in declared().items():
-        assert name in locked, f"{name} is not in requirements.lock: run `make lock`"
-        assert locked[name] in requirement.specifier
+        assert name in versions, f"{name} is not in requirements.lock: run `make lock`"
+        assert versions[name] in requirement.specifier
+
+
+def test_the_lock_can_be_installed_with_the_oldest_python() -> None:
+    """A package may give up early patch releases, which are those that Linux systems ship."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    oldest = project["requires-python"].removeprefix(">=") + ".0"
+    for name in locked():
+        allowed = metadata(name).get("Requires-Python") or ""
+        assert SpecifierSet(allowed).contains(oldest), (
+            f"{name} in requirements.lock wants Python {allowed}: install an older one, which "
+            f"Python {oldest} can have, and run `make lock`"
+        )
 
 
 def test_no_build_of_torch_is_pinned_that_only_one_machine_has() -> None:
