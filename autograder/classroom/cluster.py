@@ -11,10 +11,9 @@ import hashlib
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from autograder.classroom.grading import Graded
-from autograder.classroom.judges import Judge, judge_one, lost
+from autograder.classroom.judges import Setup, judge_one, lost
 from autograder.classroom.release import CourseError
 from autograder.classroom.submissions import Assignment, Submission
 from autograder.sandbox.pool import Limits, Pool
@@ -55,12 +54,12 @@ def grade_on_cluster(
         client = Client(address, timeout="10s", set_as_default=False)
     except (OSError, ValueError) as error:
         raise CourseError(f"there is no Dask scheduler at {address} ({error})") from error
-    setup = (assignment, secret, limits, require_walls)
+    setup = Setup(assignment, secret, require_walls)
     with client:
-        shared = client.scatter(setup, broadcast=True, hash=False)
+        shared = client.scatter((setup, limits), broadcast=True, hash=False)
         batches = [submissions[i : i + BATCH] for i in range(0, len(submissions), BATCH)]
         futures = {
-            client.submit(_grade_batch, shared, batch, key=_key(*setup[1:], batch)): batch
+            client.submit(_grade_batch, shared, batch, key=_key(setup, limits, batch)): batch
             for batch in batches
         }
         for future in as_completed(list(futures), loop=client.loop):
@@ -71,24 +70,22 @@ def grade_on_cluster(
                     yield lost(assignment, submission.student, "the cluster could not grade this")
 
 
-def _key(secret: bytes, limits: Limits, require_walls: bool, batch: Sequence[Submission]) -> str:
+def _key(setup: Setup, limits: Limits, batch: Sequence[Submission]) -> str:
     """A name for a batch that is the same whenever the result would be."""
-    parts = [hashlib.sha256(secret).hexdigest(), repr(sorted(asdict(limits).items()))]
-    parts.append(repr(require_walls))
+    parts = [hashlib.sha256(setup.secret).hexdigest(), repr(sorted(asdict(limits).items()))]
+    parts.append(repr(setup.require_walls))
     parts += [f"{s.student}\0{s.digest}\0{s.problem}" for s in batch]
     return "grade-" + hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 _lock = threading.Lock()
-_judges: dict[str, Judge] = {}
+_pools: dict[Limits, Pool] = {}
 
 
-def _grade_batch(shared: tuple[Any, ...], batch: Sequence[Submission]) -> list[Graded]:
+def _grade_batch(shared: tuple[Setup, Limits], batch: Sequence[Submission]) -> list[Graded]:
     """Grade a batch in one of Dask's processes; its threads take turns."""
-    assignment, secret, limits, require_walls = shared
-    key = repr((assignment.name, limits, require_walls, hashlib.sha256(secret).hexdigest()))
+    setup, limits = shared
     with _lock:
-        if key not in _judges:
-            _judges[key] = Judge(assignment, secret, Pool(limits=limits), require_walls)
-        _judges[key].assignment = assignment
-        return [judge_one(_judges[key], submission) for submission in batch]
+        if limits not in _pools:
+            _pools[limits] = Pool(limits=limits)
+        return [judge_one(setup, _pools[limits], submission) for submission in batch]

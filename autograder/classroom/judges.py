@@ -12,7 +12,6 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -128,7 +127,7 @@ class Judges:
                     break
                 for connection in wait(busy):
                     process = busy[connection]
-                    graded, submission = process.answer(), process.given.popleft()
+                    graded, submission = process.answer()
                     if graded is None:
                         deaths += 1
                         waiting.extendleft(reversed(process.given))
@@ -146,8 +145,9 @@ class Judges:
             with Judges(1, self.limits) as alone:
                 alone._begin(1)
                 alone._processes[0].give(setup, submission)
+                graded, _ = alone._processes[0].answer()
                 why = "the grader itself died while grading this"
-                yield alone._processes[0].answer() or lost(assignment, submission.student, why)
+                yield graded or lost(assignment, submission.student, why)
 
     def _hand_out(self, setup: Setup, waiting: deque[Work]) -> None:
         for place in range(_AT_HAND):
@@ -190,13 +190,13 @@ class _Process:
                 self._setup = setup
             self.connection.send(submission)
 
-    def answer(self) -> Graded | None:
-        """Wait for the next result; None if it died instead."""
+    def answer(self) -> tuple[Graded | None, Work]:
+        """Wait for the next result, None if it died instead, and return it with what was given."""
         try:
-            graded: Graded = self.connection.recv()
+            graded: Graded | None = self.connection.recv()
         except (EOFError, OSError):
-            return None
-        return graded
+            graded = None
+        return graded, self.given.popleft()
 
     def kill(self) -> None:
         """End it, whatever it is doing; its workers end with it."""
@@ -225,19 +225,6 @@ def _cores(jobs: int) -> list[int | None]:
     return [cores[n % len(cores)] if jobs >= len(cores) else None for n in range(jobs)]
 
 
-@dataclass
-class Judge:
-    """What a judge's process holds: the assignment, the secret, and a pool of workers.
-
-    One that requires walls runs no student's code where some cannot be raised.
-    """
-
-    assignment: Assignment
-    secret: bytes
-    pool: Pool
-    require_walls: bool
-
-
 def _judge(connection: Connection, limits: Limits, core: int | None) -> None:
     """Be a judge's process: grade what is handed over, one after the other, until there is no more.
 
@@ -250,17 +237,17 @@ def _judge(connection: Connection, limits: Limits, core: int | None) -> None:
         os.sched_setaffinity(0, {core})
     handed: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_listen, args=(connection, handed), daemon=True).start()
-    judge: Judge | None = None
+    setup: Setup | None = None
     with Pool(limits=limits) as pool:
         collect_seldom()
         while data := handed.get():
             given = pickle.loads(data)
             if isinstance(given, Setup):
-                judge = Judge(given.assignment, given.secret, pool, given.require_walls)
+                setup = given
                 collect_seldom()
             else:
-                assert judge is not None
-                connection.send(judge_one(judge, given))
+                assert setup is not None
+                connection.send(judge_one(setup, pool, given))
 
 
 def _listen(connection: Connection, handed: SimpleQueue[bytes]) -> None:
@@ -279,7 +266,7 @@ def _listen(connection: Connection, handed: SimpleQueue[bytes]) -> None:
     os._exit(1)
 
 
-def judge_one(judge: Judge, submission: Work) -> Graded:
+def judge_one(setup: Setup, pool: Pool, submission: Work) -> Graded:
     """Read and grade one submission; what goes wrong on our side is INTERNAL, not an exception.
 
     Where walls are missing that are required, the result names them and grades nothing.
@@ -288,19 +275,19 @@ def judge_one(judge: Judge, submission: Work) -> Graded:
     from autograder.classroom.submissions import Handed
     from autograder.classroom.timing import OutOfTime, time_limit
 
-    if judge.require_walls and (missing := judge.pool.walls.missing):
-        return Graded(submission.student, judge.assignment.name, "", (), walls=missing)
+    if setup.require_walls and (missing := pool.walls.missing):
+        return Graded(submission.student, setup.assignment.name, "", (), walls=missing)
     # Workers keep to their limits; this one is for the judge itself.
-    seconds = 2 * judge.pool.limits.total_seconds + 60
+    seconds = 2 * pool.limits.total_seconds + 60
     try:
         with time_limit(seconds):
             read = submission.read() if isinstance(submission, Handed) else submission
-            return grade(judge.assignment, read, judge.pool, judge.secret)
+            return grade(setup.assignment, read, pool, setup.secret)
     except OutOfTime:
         why = f"grading took more than {seconds:.0f} s"
     except Exception as error:  # ours, not the student's: it must not stop the class
         why = f"{type(error).__name__}: {error}"
-    return lost(judge.assignment, submission.student, why)
+    return lost(setup.assignment, submission.student, why)
 
 
 def lost(assignment: Assignment, student: str, why: str) -> Graded:

@@ -10,7 +10,7 @@ import pytest
 from classroom_helpers import LIMITS, SECRET, Desk, grade_class
 
 from autograder.classroom.grading import Session, harmless
-from autograder.classroom.judges import Judge, judge_one
+from autograder.classroom.judges import Setup, judge_one
 from autograder.classroom.submissions import Given
 from autograder.sandbox.pool import Limits, Pool
 from autograder.verdict import Failure, Verdict
@@ -92,10 +92,10 @@ class TestClass:
         mark = tmp_path / "ran"
         submission = desk.read(desk.fill_in(above=f"open({str(mark)!r}, 'w').close()"))
         with Pool(limits=LIMITS, walls=False) as pool:
-            refused = judge_one(Judge(desk.assignment, SECRET, pool, True), submission)
+            refused = judge_one(Setup(desk.assignment, SECRET, True), pool, submission)
             assert (refused.grades, refused.walls) == ((), pool.walls.missing)
             assert not mark.exists()
-            graded = judge_one(Judge(desk.assignment, SECRET, pool, False), submission)
+            graded = judge_one(Setup(desk.assignment, SECRET, False), pool, submission)
             assert (graded.score, graded.walls) == (desk.full, pool.walls.missing)
         assert mark.exists()
 
