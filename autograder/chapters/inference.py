@@ -1234,24 +1234,32 @@ def moved(before, after):
     }
 
 
-@probe(2)
-def parameters_of_frozen_layers_stay(f, rng):
-    """Training steps do not change W, b, γ and β of the first n layers, weight decay included."""
-    network = answered(f, pretrained(rng), 3)
-    before = values(network, PARAMETERS, slice(3))
+def moved_by_training(network, names, rng):
+    """What two training steps change of the first three layers, and whether they change any other.
+
+    Where nothing at all is trained, it is no merit that the first layers stay as they are.
+    """
+    first, others = slice(3), slice(3, None)
+    before, rest = values(network, names, first), values(network, PARAMETERS, others)
     for _ in range(2):
         training_step(network, *new_data(rng))
-    return moved(before, values(network, PARAMETERS, slice(3)))
+    goes_on = "changed" in moved(rest, values(network, PARAMETERS, others)).values()
+    return {
+        **moved(before, values(network, names, first)),
+        "the parameters behind the frozen layers": "changed" if goes_on else "all as they were",
+    }
+
+
+@probe(2)
+def parameters_of_frozen_layers_stay(f, rng):
+    """Training goes on, but leaves W, b, γ and β of the first n layers alone, weight decay included."""
+    return moved_by_training(answered(f, pretrained(rng), 3), PARAMETERS, rng)
 
 
 @probe(2)
 def statistics_of_frozen_layers_stay(f, rng):
-    """Training steps do not change the running statistics of the first n layers."""
-    network = answered(f, pretrained(rng), 3)
-    before = values(network, STATISTICS, slice(3))
-    for _ in range(2):
-        training_step(network, *new_data(rng))
-    return moved(before, values(network, STATISTICS, slice(3)))
+    """Training goes on, but leaves the running statistics of the first n layers alone."""
+    return moved_by_training(answered(f, pretrained(rng), 3), STATISTICS, rng)
 
 
 @probe(1)
@@ -1357,7 +1365,7 @@ def freezes_until_the_next_epoch(network, n):
 
 
 @mistake(
-    earns=7, hint="Only the first n layers are frozen. The others are to learn from the new data."
+    earns=3, hint="Only the first n layers are frozen. The others are to learn from the new data."
 )
 def freezes_everything(network, n):
     """The whole network is frozen, whatever n is."""
