@@ -277,6 +277,16 @@ def covariance_loses_its_axes(X):
 
 @mistake(
     earns=4,
+    hint="Before NumPy 2.2, `np.cov(X, rowvar=False)` took a table of one row for one feature. "
+    "`np.cov(X.T)` is right in every version.",
+)
+def covariance_takes_a_sample_for_a_feature(X):
+    """A single sample is taken for a single feature: its variance, instead of a matrix of zeros."""
+    return np.atleast_2d(np.cov(X if len(X) == 1 else X.T, bias=True))
+
+
+@mistake(
+    earns=4,
     hint="Both terms are huge when the mean is, and their difference is small: its digits are "
     "lost. Subtract the mean first, then multiply.",
 )
@@ -1496,6 +1506,7 @@ CHAPTER = Chapter(
                 variances_as_a_vector,
                 covariance_changes_its_input,
                 covariance_loses_its_axes,
+                covariance_takes_a_sample_for_a_feature,
                 covariance_by_difference,
             ),
             alternatives=(
