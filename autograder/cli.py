@@ -43,6 +43,14 @@ def clear_errors(command: Command) -> Command:
             return command(*args, **kwargs)
         except UnknownExercise as error:
             _stop(str(error))
+        except ModuleNotFoundError as error:
+            if str(error.name).startswith("autograder"):
+                raise
+            _stop(
+                f"this command needs the package {error.name}, which checking in a notebook does "
+                "not. Install all that grading needs: pip install '.[classroom]' in a copy of the "
+                "course"
+            )
         except Exception as error:
             if type(error).__name__ != "CourseError":  # imported only where it can be raised
                 raise
@@ -219,7 +227,8 @@ def sample_class(
 @clear_errors
 def grade(
     assignments: Annotated[
-        list[str] | None, typer.Argument(help="Which assignments; all chapters by default.")
+        list[str] | None,
+        typer.Argument(help="Which assignments; by default all chapters that were handed in."),
     ] = None,
     course: Course = Path(),
     jobs: Annotated[
@@ -256,7 +265,7 @@ def grade(
     limits = Limits(cell_seconds=cell_seconds, call_seconds=call_seconds)
     options = runs.Options(no_walls, no_gradebook, again, scheduler)
     with Judges(jobs, limits) as judges:
-        runs.grade_course(console, course, assignments or SLUGS, options, judges)
+        runs.grade_course(console, course, assignments or [], options, judges)
 
 
 @app.command()

@@ -584,26 +584,32 @@ def _diagnose(
     A mistake that agrees with the answer on every probe explains all of it. Otherwise the answer
     may hold several mistakes: those that fail nothing which the answer passed are taken one by
     one, the one that explains most first.
+
+    The kind of an exception alone says little: many things are a ValueError. By itself it explains
+    nothing, unless it says the same, too.
     """
     causes: dict[str, Diagnosis] = {}
     if not failed:
         return causes
     agreeing: list[tuple[Mistake, set[str]]] = []
     for mistake in exercise.mistakes:
-        agrees = set()
+        agrees, sure = set(), set()
         # A mistake that fails what the answer passed is out at once: most likely where it was last.
         telling = _TELLING.get(mistake)
         for probe in sorted(probes, key=lambda p: (p.name not in passed, p.name != telling)):
             known = _run(probe, mistake.implementation, exercise.name, seed)
-            if _same(exercise, known, runs[probe.name]):
+            run = runs[probe.name]
+            if _same(exercise, known, run):
                 agrees.add(probe.name)
+                if _said_by(known) == _said_by(run):
+                    sure.add(probe.name)
             elif probe.name in passed:
                 _TELLING[mistake] = probe.name
                 break
-        if len(agrees) == len(probes):
+        if len(agrees) == len(probes) and sure:
             return dict.fromkeys(failed, Diagnosis.of(mistake))
-        if agrees & failed and passed <= agrees:
-            agreeing.append((mistake, agrees & failed))
+        if sure & failed and passed <= agrees:
+            agreeing.append((mistake, sure & failed))
     while left := failed - causes.keys():
         best = max(agreeing, key=lambda pair: len(pair[1] & left), default=None)
         if best is None or not best[1] & left:
@@ -632,6 +638,11 @@ def _same(exercise: Exercise, known: Run, run: Run) -> bool:
         difference(value, run.seen.get(name), exercise.tolerance) is None
         for name, value in known.seen.items()
     )
+
+
+def _said_by(run: Run) -> str:
+    """What the exception says that ended a run; empty where none did."""
+    return run.failure.message if run.failure is not None else ""
 
 
 def _same_end(exercise: Exercise, known: Run, run: Run) -> bool:

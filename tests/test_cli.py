@@ -115,6 +115,13 @@ class TestErrors:
         for command in ("catalog", "verify", "release"):
             assert command in output
 
+    def test_a_package_that_only_checking_does_without(self, monkeypatch):
+        for name in [n for n in sys.modules if n.startswith("autograder.classroom")]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, "jupytext", None)
+        stopped(autograder("verify", SLUGS[0]), "needs the package jupytext")
+        stopped(autograder("check", "some.ipynb"), "pip install '.[classroom]'")
+
     def test_a_fault_of_ours_is_not_hidden(self, monkeypatch):
         def broken():
             raise RuntimeError("a bug")

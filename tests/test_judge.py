@@ -633,6 +633,36 @@ class TestDiagnosis:
 
         assert named(judge(task, raises)) == []
 
+    def test_the_kind_of_an_exception_alone_names_no_mistake(self):
+        @mistake(hint="Do not transpose.")
+        def transposes(X):
+            """The table is transposed."""
+            return X - X.T
+
+        task = exercise(mistakes=(transposes,), probes=(mean_zero, keeps_distances))
+        assert named(judge(task, transposes.implementation)) == ["transposes"]
+
+        def raises(X):
+            raise ValueError("something else")
+
+        assert named(judge(task, raises)) == []
+
+    def test_it_names_one_where_all_else_agrees(self):
+        @mistake(earns=4, hint="A single row is a table, too.")
+        def refuses_a_single_row(X):
+            """A single row is refused."""
+            if len(X) == 1:
+                raise ValueError("no")
+            return X - X.mean(axis=0)
+
+        def answer(X):
+            if len(X) < 2:
+                raise ValueError("at least two rows are needed")
+            return X - X.mean(axis=0)
+
+        task = exercise(mistakes=(refuses_a_single_row,))
+        assert named(judge(task, answer)) == ["refuses_a_single_row"]
+
     def test_a_missing_answer_has_no_diagnosis(self):
         assert named(judge(CENTER, None)) == []
 

@@ -155,6 +155,15 @@ class TestErrors:
         with pytest.raises(CourseError, match="is not a course directory: it has no nbgrader_conf"):
             generate(tmp_path, SLUGS[0])
 
+    def test_a_configuration_that_cannot_be_run(self, tmp_path):
+        config = tmp_path / "nbgrader_config.py"
+        config.write_text("c = get_config()\nc.Foo = = 3\n")
+        with pytest.raises(CourseError, match=r"cannot be run \(SyntaxError: .*line 2\)"):
+            generate(tmp_path, SLUGS[0])
+        config.write_text("c = get_config()\nc.CourseDirectory.root = rot\n")
+        with pytest.raises(CourseError, match=r"config.py, line 2 cannot be run \(NameError"):
+            generate(tmp_path, SLUGS[0])
+
     def test_what_nbgrader_refuses(self, tmp_path):
         shutil.copy(ROOT / "nbgrader_config.py", tmp_path)
         folder = tmp_path / "solutions" / "broken"

@@ -31,7 +31,6 @@ from nbgrader.api import (
 from nbgrader.utils import parse_utc
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
-from traitlets import TraitError
 
 from autograder.classroom import cells
 from autograder.classroom.grading import CellGrade, Graded, harmless
@@ -304,13 +303,20 @@ def _penalty(course: Path, student: str, score: float, seconds_late: float) -> f
     try:
         preprocessor = AssignLatePenalties(config=course_config(course))
         preprocessor.init_plugin()
-    except (TraitError, ImportError) as error:
+    except Exception as error:  # whatever its module does when it is imported
         raise CourseError(
             f"the plugin for late submissions cannot be used ({_said(error)}). See "
             "AssignLatePenalties.plugin_class in nbgrader_config.py; nothing was written into the "
             "gradebook."
         ) from error
-    penalty = preprocessor.plugin_inst.late_submission_penalty(student, score, seconds_late)
+    try:
+        penalty = preprocessor.plugin_inst.late_submission_penalty(student, score, seconds_late)
+    except Exception as error:  # of the course's own making
+        raise CourseError(
+            f"the plugin for late submissions failed for {student} ({type(error).__name__}: "
+            f"{error}). See AssignLatePenalties.plugin_class in nbgrader_config.py; nothing was "
+            "written into the gradebook."
+        ) from error
     return None if penalty is None else float(min(max(penalty, 0.0), score))
 
 

@@ -11,6 +11,7 @@ import copy
 import logging
 import shutil
 import tempfile
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,14 +42,22 @@ def course_config(course: Path) -> Config:
     """The nbgrader configuration of a course directory.
 
     Raises:
-        CourseError: there is none.
+        CourseError: there is none, or it cannot be run.
     """
     if not (course / CONFIG).is_file():
         raise CourseError(
             f"{course} is not a course directory: it has no {CONFIG}. "
             "Run the command at the root of the course, or name it with --course."
         )
-    config = Config(PyFileConfigLoader(CONFIG, path=str(course)).load_config())
+    try:
+        loaded = PyFileConfigLoader(CONFIG, path=str(course)).load_config()
+    except Exception as error:  # the file is Python: anything may be wrong with it
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [f.lineno for f in frames if Path(f.filename).name == CONFIG]
+        where = f", line {lines[-1]}" if lines else ""
+        why = f"{type(error).__name__}: {error}"
+        raise CourseError(f"{course / CONFIG}{where} cannot be run ({why})") from error
+    config = Config(loaded)
     config.CourseDirectory.root = str(course.resolve())
     return config
 

@@ -32,6 +32,7 @@ from autograder.classroom.submissions import (
     Handed,
     Role,
     find_submissions,
+    misplaced,
     read_submission,
     worksheet,
 )
@@ -56,10 +57,15 @@ def grade_course(
 ) -> None:
     """Grade assignments one after the other, then write the page that shows all of them.
 
+    Without names: the chapters of which there are submissions.
+
     Raises:
         CourseError: see `grade_assignment`; the page then shows what was graded before.
     """
     folder = course / "grades"
+    if not names:
+        submitted = _submitted(course)
+        names = [slug for slug in SLUGS if find_submissions(submitted, slug)] or SLUGS
     try:
         for name in names:
             grade_assignment(console, course, name, options, judges)
@@ -69,6 +75,10 @@ def grade_course(
         raise
     files = escape(", ".join(map(str, overview.write(folder))))
     console.print(f"[green]✓[/] the class in all assignments so far: {files}")
+
+
+def _submitted(course: Path) -> Path:
+    return course / str(course_directory(course).submitted_directory)
 
 
 def grade_assignment(
@@ -81,8 +91,12 @@ def grade_assignment(
     """
     assignment = Assignment.load(course, name)
     directory = course_directory(course)
-    submitted = course / str(directory.submitted_directory)
+    submitted = _submitted(course)
     submissions = find_submissions(submitted, name)
+    for path in misplaced(submitted, name):
+        place = submitted / "<student>" / name / f"{name}.ipynb"
+        said = f"{path} is not graded: a submission belongs in {place}"
+        console.print(f"[yellow]![/] {escape(said)}", highlight=False)
     if not submissions:
         raise CourseError(
             f"there are no submissions of {name} in {submitted}. They belong in "

@@ -234,6 +234,26 @@ def find_submissions(submitted: Path, assignment: str) -> list[Handed]:
     return found
 
 
+def misplaced(submitted: Path, assignment: str) -> list[Path]:
+    """What looks like a submission of an assignment, but is not where it is looked for."""
+    if not submitted.is_dir():
+        return []
+    found = []
+    for entry in sorted(submitted.iterdir()):
+        if entry.is_dir() and not (entry / assignment).is_dir():
+            found += [p for p in sorted(entry.iterdir()) if _is_like(p, assignment)]
+        elif entry.is_file() and _is_like(entry, assignment):
+            found.append(entry)
+    return found
+
+
+def _is_like(path: Path, assignment: str) -> bool:
+    """Whether a file or folder has nearly the name of an assignment."""
+    if path.is_file():
+        return path.suffix == ".ipynb" and assignment.casefold() in path.stem.casefold()
+    return path.name.casefold() == assignment.casefold()
+
+
 def read_submission(student: str, path: Path) -> Submission:
     """Read a notebook from a stranger; never raises for what is in it."""
     try:

@@ -363,6 +363,15 @@ class TestTime:
             grade_all()
         assert content(course) == before
 
+    def test_a_plugin_that_fails(self, due, hand_in, grade_all, course):
+        self.stamp(hand_in(), "2040-01-01 00:00 UTC")
+        plugin = course / "penalties.py"
+        plugin.write_text(plugin.read_text().replace("total_seconds_late", "secnds", 1))
+        before = content(course)
+        with pytest.raises(CourseError, match=r"failed for \w+ \(\w+Error: .*nothing was written"):
+            grade_all()
+        assert content(course) == before
+
     def test_a_regrade_in_time_takes_the_penalty_away(self, due, hand_in, grade_all, book):
         folder = hand_in()
         self.stamp(folder, "2030-01-01 13:00 UTC")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -123,3 +124,15 @@ def test_an_assignment_that_is_not_graded_does_not_take_the_page_of_the_others(
     with pytest.raises(type(end)):
         runs.grade_course(Console(quiet=True), tmp_path, ["feature_scaling", "another"], None, None)
     assert "full" in (tmp_path / "grades" / "index.csv").read_text(encoding="utf-8")
+
+
+def test_without_names_what_was_handed_in_is_graded(tmp_path, monkeypatch):
+    shutil.copy("nbgrader_config.py", tmp_path)
+    asked = []
+    monkeypatch.setattr(
+        runs, "grade_assignment", lambda _console, _course, name, *_: asked.append(name)
+    )
+    for slug in ("whitening", "inference"):
+        (tmp_path / "submitted" / "eve" / slug).mkdir(parents=True)
+    runs.grade_course(Console(quiet=True), tmp_path, [], None, None)
+    assert asked == ["whitening", "inference"]

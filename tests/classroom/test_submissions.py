@@ -23,6 +23,7 @@ from autograder.classroom.submissions import (
     Role,
     Unreadable,
     find_submissions,
+    misplaced,
     parse,
     read_submission,
     worksheet,
@@ -54,6 +55,18 @@ def put(submitted, student="eve", data=b"", name=NOTEBOOK):
 
 def read_all(submitted):
     return [handed.read() for handed in find_submissions(submitted, SLUG)]
+
+
+def test_what_lies_elsewhere_is_named(submitted):
+    put(submitted)
+    wrong_case = submitted / "ann" / SLUG.upper()
+    wrong_case.mkdir(parents=True)
+    (submitted / "bob").mkdir()
+    loose = [submitted / "bob" / NOTEBOOK, submitted / f"Ada_{NOTEBOOK}"]
+    for path in (*loose, submitted / "bob" / "another.ipynb", submitted / "notes.txt"):
+        path.write_bytes(b"")
+    assert set(misplaced(submitted, SLUG)) == {wrong_case, *loose}
+    assert misplaced(submitted / "nowhere", SLUG) == []
 
 
 def problem(data):
