@@ -130,6 +130,7 @@ def test_files_that_prove_something_are_there():
 
 
 def test_settings_are_there():
+    from nbgrader.exchange.default import Exchange
     from nbgrader.plugins import LateSubmissionPlugin
     from nbgrader.plugins.zipcollect import FileNameCollectorPlugin
     from nbgrader.preprocessors import AssignLatePenalties
@@ -137,6 +138,7 @@ def test_settings_are_there():
     from autograder.classroom.preprocessor import Judge
 
     places = {
+        "Exchange": Exchange,
         "Judge": Judge,
         "LateSubmissionPlugin": LateSubmissionPlugin,
         "AssignLatePenalties": AssignLatePenalties,
