@@ -172,8 +172,10 @@ def values_of_the_layer(f, rng):
 
 @probe(1)
 def as_many_samples_as_units(f, rng):
-    """That holds, too, where there are as many samples as inputs and outputs."""
-    return {"y for N = D = O = 4": f(*dense(rng, 4, 4, 4))}
+    """That holds, too, where all sizes are equal, and your arguments are left as they were."""
+    x, W, b = dense(rng, 4, 4, 4)
+    y = f(x, W, b)
+    return {"x": Argument(x), "W": Argument(W), "b": Argument(b), "y for N = D = O = 4": y}
 
 
 @mistake(hint="The bias is a part of the layer: add b, which broadcasts over the samples.")
@@ -218,6 +220,14 @@ def gives_each_sample_a_bias(x, W, b):
     """When there are as many samples as outputs, each sample has a bias of its own."""
     y = x @ W
     return y + b.reshape(-1, 1) if len(x) == len(b) else y + b
+
+
+@mistake(earns=2, hint=IN_PLACE_HINT)
+def linear_in_place(x, W, b):
+    """The result is right, but the caller's batch is overwritten."""
+    y = x @ W + b
+    x *= 2
+    return y
 
 
 def linear_by_einsum(x, W, b):
@@ -3182,7 +3192,12 @@ def a_sample_alone(f, rng):
     network.eval()
     # Several, because a single one may leave every unit of a small network at zero.
     alone = [network.forward(x[i : i + 1]) for i in range(len(x))]
-    return {"the logits of each sample alone": np.concatenate(alone)}
+    strangers = np.concatenate([x[:4], 10 * task(rng)[0] + 50])
+    return {
+        "the logits of each sample alone": np.concatenate(alone),
+        "the logits of all together": network.forward(x),
+        "the logits of four samples beside strangers": network.forward(strangers)[:4],
+    }
 
 
 @probe(1)
@@ -3227,6 +3242,19 @@ class UsesRunningStatisticsAlways(Network2):
 
     def statistics(self, s):
         super().statistics(s)
+        return self.running_mean, self.running_var
+
+
+@mistake(
+    hint="That a single sample has no statistics is only the plainest case. In inference mode those "
+    "of a larger batch are wrong, too: a sample's answer depends on the others."
+)
+class RunningStatisticsForOneOnly(Network2):
+    """In inference mode the running statistics are used for a single sample only."""
+
+    def statistics(self, s):
+        if self.training or len(s) > 1:
+            return super().statistics(s)
         return self.running_mean, self.running_var
 
 
@@ -3339,8 +3367,8 @@ def one_mean_for_each_channel(f, rng):
 
 @probe(2)
 def images_of_another_size(f, rng):
-    """In inference mode it takes images of any size, and a single one."""
-    network = f(*matrices(rng, (3, 5, 2)))
+    """In inference mode it takes images of any size, and a single one, with any number of channels."""
+    network = f(*matrices(rng, (3, 4, 2)))
     network.forward(pictures(rng))
     network.forward(pictures(rng, samples=3))
     network.eval()
@@ -3474,6 +3502,20 @@ class DropsTheAxes(Network3):
     def statistics(self, s):
         mean, var = s.mean(axis=(0, 2, 3)), s.var(axis=(0, 2, 3))
         return mean, var, s.size / mean.size
+
+
+@mistake(
+    earns=3,
+    hint="The number of channels is that of the columns of `W1`, 5 in one network and not in another: "
+    "take it from the shape of `s`.",
+)
+class FixesTheChannels(Network3):
+    """The number of channels is taken to be 5, whatever the network."""
+
+    def statistics(self, s):
+        mean = s.mean(axis=(0, 2, 3)).reshape(1, 5, 1, 1)
+        var = s.var(axis=(0, 2, 3)).reshape(1, 5, 1, 1)
+        return mean, var, s.size / 5
 
 
 class Repaired3AsTable(Network3):
@@ -3697,8 +3739,8 @@ def each_layer_remembers_its_own(f, rng):
 
 @probe(2)
 def many_layers_remember(f, rng):
-    """So it is with four hidden layers, and the running statistics go on from batch to batch."""
-    network, (x, _) = f(matrices(rng, (6, 5, 5, 5, 5, 3))), task(rng)
+    """So it is with four hidden layers of another width, and the statistics go on from batch to batch."""
+    network, (x, _) = f(matrices(rng, (6, 7, 7, 7, 7, 3))), task(rng)
     seen = {}
     for count in ("one batch", "two batches", "three batches"):
         network.forward(task(rng)[0])
@@ -3810,6 +3852,17 @@ class DoesWithoutRunningStatistics(Network5):
         return (s - s.mean(axis=0)) / np.sqrt(s.var(axis=0) + 1e-5)
 
 
+@mistake(
+    earns=3,
+    hint="How wide the layers are differs from network to network: `new_statistics` is given `width`.",
+)
+class FixesTheWidth(Network5):
+    """The layers are apart, but each is taken to have 5 units, whatever the network."""
+
+    def new_statistics(self, layers, width):
+        return [{"mean": np.zeros(5), "var": np.ones(5)} for _ in range(layers)]
+
+
 class Repaired5ByLoop(Network5):
     def new_statistics(self, layers, width):
         statistics = []
@@ -3846,6 +3899,7 @@ CHAPTER = Chapter(
                 puts_samples_into_columns,
                 subtracts_the_bias,
                 gives_each_sample_a_bias,
+                linear_in_place,
             ),
             alternatives=(
                 linear_by_einsum,
@@ -4094,6 +4148,7 @@ CHAPTER = Chapter(
             mistakes=(
                 UnrepairedInference,
                 UsesRunningStatisticsAlways,
+                RunningStatisticsForOneOnly,
                 RunningMeanWithBatchVariance,
                 BatchMeanWithRunningVariance,
                 RemembersInInference,
@@ -4126,6 +4181,7 @@ CHAPTER = Chapter(
                 CountsTheImagesOnly,
                 AveragesTheVariancesOfTheImages,
                 DropsTheAxes,
+                FixesTheChannels,
             ),
             alternatives=(
                 Repaired3AsTable,
@@ -4179,6 +4235,7 @@ CHAPTER = Chapter(
                 BeginsWithVarianceZero,
                 RemembersNothing,
                 DoesWithoutRunningStatistics,
+                FixesTheWidth,
             ),
             alternatives=(
                 Repaired5ByLoop,

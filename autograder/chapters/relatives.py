@@ -1964,15 +1964,18 @@ def merging_far_from_zero(f, rng):
 
 @probe(1)
 def reports_are_left_alone(f, rng):
-    """The workers' arrays are left as they were."""
-    counts = np.array([4, 9])
-    means, variances = workers(rng, counts)
-    result = f(counts, means, variances)
+    """The workers' arrays are left as they were, the NaN of a worker without samples included."""
+    counts = np.array([4, 0, 9])
+    means, variances = workers(rng, [4, 1, 9])
+    means[1] = variances[1] = np.nan
+    f(counts, means, variances)
+    # Whether the worker without samples counts for nothing is another question.
+    busy = f(counts[::2], means[::2], variances[::2])
     return {
         "counts": Argument(counts),
         "means": Argument(means),
         "variances": Argument(variances),
-        "the mean": result[1],
+        "the mean of the workers with samples": busy[1],
     }
 
 
@@ -2237,6 +2240,22 @@ def merges_in_place(counts, means, variances):
     mean = (n * means[b]).sum(axis=0) / n.sum()
     variances += (means - mean) ** 2
     return int(n.sum()), mean, (n * variances[b]).sum(axis=0) / n.sum()
+
+
+@mistake(
+    earns=13,
+    hint="`means[counts == 0] = 0` writes into the workers' own array. Leave those workers out: "
+    "`means[counts > 0]` makes a new array.",
+)
+def overwrites_idle_workers(counts, means, variances):
+    """The NaN of workers without samples are replaced by 0 in the caller's arrays."""
+    n = np.array(counts)
+    means[n == 0] = 0
+    variances[n == 0] = 0
+    n = n[:, None]
+    mean = (n * means).sum(axis=0) / n.sum()
+    var = (n * (variances + (means - mean) ** 2)).sum(axis=0) / n.sum()
+    return int(n.sum()), mean, var
 
 
 @mistake(earns=0, hint="The order is count, mean, variance.")
@@ -2953,6 +2972,7 @@ CHAPTER = Chapter(
                 measures_after_the_mean_has_moved,
                 idle_workers_spoil_everything,
                 merges_in_place,
+                overwrites_idle_workers,
                 merges_in_another_order,
             ),
             alternatives=(
