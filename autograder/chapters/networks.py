@@ -469,6 +469,13 @@ def relu_without_slope(x):
     return np.maximum(x, 0)
 
 
+@mistake(hint="The value comes first, the slope second: `return y, slope`.")
+def relu_after_its_slope(x):
+    """The pair is the wrong way round: the slope comes first."""
+    positive = x > 0
+    return positive.astype(float), np.where(positive, x, 0.0)
+
+
 def relu_by_masks(x):
     mask = (x > 0).astype(x.dtype)
     return x * mask, mask
@@ -608,6 +615,13 @@ def sigmoid_in_place(x):
 def sigmoid_without_slope(x):
     """Only the value is returned."""
     return 1 / (1 + np.exp(-np.clip(x, -700, 700)))
+
+
+@mistake(hint="The value comes first, the slope second: `return y, slope`.")
+def sigmoid_after_its_slope(x):
+    """The pair is the wrong way round: the slope comes first."""
+    y = 1 / (1 + np.exp(-np.clip(x, -700, 700)))
+    return y * (1 - y), y
 
 
 def sigmoid_by_tanh(x):
@@ -899,6 +913,30 @@ def loss_without_gradient(logits, labels):
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return float(-log_p[rows, labels].mean())
+
+
+@mistake(hint="The loss comes first, its gradient second: `return loss, dlogits`.")
+def gradient_before_loss(logits, labels):
+    """The pair is the wrong way round: the gradient comes first."""
+    rows = np.arange(len(labels))
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    d = np.exp(log_p)
+    d[rows, labels] -= 1
+    return d / len(labels), float(-log_p[rows, labels].mean())
+
+
+@mistake(
+    earns=3, hint="The loss is a mean over the samples, as its gradient is: divide it by N, too."
+)
+def loss_is_not_divided(logits, labels):
+    """The losses of the samples are added up; the gradient is that of their mean."""
+    rows = np.arange(len(labels))
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    d = np.exp(log_p)
+    d[rows, labels] -= 1
+    return float(-log_p[rows, labels].sum()), d / len(labels)
 
 
 def cross_entropy_by_logaddexp(logits, labels):
@@ -3951,6 +3989,7 @@ CHAPTER = Chapter(
                 relu_in_place,
                 takes_one_maximum,
                 relu_without_slope,
+                relu_after_its_slope,
             ),
             alternatives=(
                 relu_by_masks,
@@ -3979,6 +4018,7 @@ CHAPTER = Chapter(
                 slope_lacks_a_factor,
                 sigmoid_in_place,
                 sigmoid_without_slope,
+                sigmoid_after_its_slope,
             ),
             alternatives=(
                 sigmoid_by_tanh,
@@ -4015,6 +4055,8 @@ CHAPTER = Chapter(
                 loss_in_bits,
                 shifts_the_logits_in_place,
                 loss_without_gradient,
+                gradient_before_loss,
+                loss_is_not_divided,
             ),
             alternatives=(
                 cross_entropy_by_logaddexp,

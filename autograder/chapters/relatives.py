@@ -629,6 +629,22 @@ def layernorm_without_gamma_and_beta(x, gamma, beta, eps=1e-5):
     return x_hat, {"x_hat": x_hat, "std": std, "gamma": gamma}
 
 
+@mistake(earns=2, hint="The shift is missing: y = γ·x̂ + β.")
+def layernorm_without_beta(x, gamma, beta, eps=1e-5):
+    """β is left out."""
+    std = np.sqrt(x.var(axis=-1, keepdims=True) + eps)
+    x_hat = (x - x.mean(axis=-1, keepdims=True)) / std
+    return gamma * x_hat, {"x_hat": x_hat, "std": std, "gamma": gamma}
+
+
+@mistake(earns=0, hint="The result comes first, the cache second: `return y, cache`.")
+def layernorm_after_its_cache(x, gamma, beta, eps=1e-5):
+    """The pair is the wrong way round: the cache comes first."""
+    std = np.sqrt(x.var(axis=-1, keepdims=True) + eps)
+    x_hat = (x - x.mean(axis=-1, keepdims=True)) / std
+    return {"x_hat": x_hat, "std": std, "gamma": gamma}, gamma * x_hat + beta
+
+
 @mistake(earns=2, hint="γ multiplies, β is added: y = γ·x̂ + β.")
 def layernorm_exchanges_gamma_and_beta(x, gamma, beta, eps=1e-5):
     """γ and β are exchanged."""
@@ -2794,6 +2810,8 @@ CHAPTER = Chapter(
                 layernorm_has_the_default_eps_of_keras,
                 layernorm_shifts_before_scaling,
                 layernorm_without_gamma_and_beta,
+                layernorm_without_beta,
+                layernorm_after_its_cache,
                 layernorm_exchanges_gamma_and_beta,
                 layernorm_caches_y,
                 layernorm_caches_std_without_eps,
