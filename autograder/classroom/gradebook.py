@@ -300,24 +300,20 @@ def _penalty(course: Path, student: str, score: float, seconds_late: float) -> f
     """What the course's late-submission plugin takes off, between nothing and the score."""
     from nbgrader.preprocessors import AssignLatePenalties
 
+    config = course_config(course)
+    what = "cannot be used"
     try:
-        preprocessor = AssignLatePenalties(config=course_config(course))
+        preprocessor = AssignLatePenalties(config=config)
         preprocessor.init_plugin()
-    except Exception as error:  # whatever its module does when it is imported
+        what = f"failed for {student}"
+        penalty = preprocessor.plugin_inst.late_submission_penalty(student, score, seconds_late)
+        return None if penalty is None else float(min(max(penalty, 0.0), score))
+    except Exception as error:  # the plugin is the course's own
         raise CourseError(
-            f"the plugin for late submissions cannot be used ({_said(error)}). See "
+            f"the plugin for late submissions {what} ({type(error).__name__}: {error}). See "
             "AssignLatePenalties.plugin_class in nbgrader_config.py; nothing was written into the "
             "gradebook."
         ) from error
-    try:
-        penalty = preprocessor.plugin_inst.late_submission_penalty(student, score, seconds_late)
-    except Exception as error:  # of the course's own making
-        raise CourseError(
-            f"the plugin for late submissions failed for {student} ({type(error).__name__}: "
-            f"{error}). See AssignLatePenalties.plugin_class in nbgrader_config.py; nothing was "
-            "written into the gradebook."
-        ) from error
-    return None if penalty is None else float(min(max(penalty, 0.0), score))
 
 
 _OFFSET = re.compile(r"\s+(?=[+-]\d\d:?\d\d$)")

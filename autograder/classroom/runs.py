@@ -39,6 +39,7 @@ from autograder.classroom.submissions import (
 from autograder.judge import judge
 from autograder.report import number
 from autograder.sandbox.pool import Pool
+from autograder.sandbox.wire import clean
 from autograder.verdict import Failure, Verdict
 
 
@@ -64,7 +65,7 @@ def grade_course(
     """
     folder = course / "grades"
     if not names:
-        submitted = _submitted(course)
+        submitted = course / str(course_directory(course).submitted_directory)
         names = [slug for slug in SLUGS if find_submissions(submitted, slug)] or SLUGS
     try:
         for name in names:
@@ -77,10 +78,6 @@ def grade_course(
     console.print(f"[green]✓[/] the class in all assignments so far: {files}")
 
 
-def _submitted(course: Path) -> Path:
-    return course / str(course_directory(course).submitted_directory)
-
-
 def grade_assignment(
     console: Console, course: Path, name: str, options: Options, judges: Judges
 ) -> list[Graded]:
@@ -91,11 +88,11 @@ def grade_assignment(
     """
     assignment = Assignment.load(course, name)
     directory = course_directory(course)
-    submitted = _submitted(course)
+    submitted = course / str(directory.submitted_directory)
     submissions = find_submissions(submitted, name)
     for path in misplaced(submitted, name):
         place = submitted / "<student>" / name / f"{name}.ipynb"
-        said = f"{path} is not graded: a submission belongs in {place}"
+        said = f"{clean(str(path))} is not graded: a submission belongs in {place}"
         console.print(f"[yellow]![/] {escape(said)}", highlight=False)
     if not submissions:
         raise CourseError(

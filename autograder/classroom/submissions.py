@@ -236,15 +236,21 @@ def find_submissions(submitted: Path, assignment: str) -> list[Handed]:
 
 def misplaced(submitted: Path, assignment: str) -> list[Path]:
     """What looks like a submission of an assignment, but is not where it is looked for."""
-    if not submitted.is_dir():
-        return []
     found = []
-    for entry in sorted(submitted.iterdir()):
-        if entry.is_dir() and not (entry / assignment).is_dir():
-            found += [p for p in sorted(entry.iterdir()) if _is_like(p, assignment)]
-        elif entry.is_file() and _is_like(entry, assignment):
+    for entry in _entries(submitted):
+        if entry.is_file():
             found.append(entry)
-    return found
+        elif not entry.is_symlink() and not (entry / assignment).is_dir():
+            found += _entries(entry)
+    return [path for path in found if _is_like(path, assignment)]
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What is in a folder; nothing, if that cannot be read."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _is_like(path: Path, assignment: str) -> bool:

@@ -371,6 +371,10 @@ class TestTime:
         with pytest.raises(CourseError, match=r"failed for \w+ \(\w+Error: .*nothing was written"):
             grade_all()
         assert content(course) == before
+        plugin.write_text(PENALTY.replace("assert score >= 0", "raise RuntimeError"))
+        sys.modules.pop("penalties")
+        with pytest.raises(CourseError, match=r"failed for \w+ \(RuntimeError: \)"):
+            grade_all()
 
     def test_a_regrade_in_time_takes_the_penalty_away(self, due, hand_in, grade_all, book):
         folder = hand_in()

@@ -66,6 +66,8 @@ def test_what_lies_elsewhere_is_named(submitted):
     for path in (*loose, submitted / "bob" / "another.ipynb", submitted / "notes.txt"):
         path.write_bytes(b"")
     assert set(misplaced(submitted, SLUG)) == {wrong_case, *loose}
+    (submitted / "link").symlink_to(submitted / "bob")
+    assert set(misplaced(submitted, SLUG)) == {wrong_case, *loose}
     assert misplaced(submitted / "nowhere", SLUG) == []
 
 
