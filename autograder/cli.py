@@ -8,19 +8,19 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from autograder import __version__
 from autograder.chapters import SLUGS, UnknownExercise, chapter, chapters
 from autograder.exercise import Chapter
 from autograder.report import number
 
 app = typer.Typer(
-    help="Check, prove, release and grade the course's exercises.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -59,10 +59,26 @@ def clear_errors(command: Command) -> Command:
     return wrapped  # type: ignore[return-value]
 
 
-def _stop(message: str) -> None:
+def _stop(message: str, code: int = 2) -> NoReturn:
     said = f"[bold red]autograder:[/] {escape(message)}"
     Console(stderr=True).print(said, highlight=False, soft_wrap=True)
-    raise typer.Exit(2)
+    raise typer.Exit(code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"autograder {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Check, prove, release and grade the course's exercises."""
 
 
 @app.command()
@@ -264,8 +280,11 @@ def grade(
     collect_seldom()
     limits = Limits(cell_seconds=cell_seconds, call_seconds=call_seconds)
     options = runs.Options(no_walls, no_gradebook, again, scheduler)
-    with Judges(jobs, limits) as judges:
-        runs.grade_course(console, course, assignments or [], options, judges)
+    try:
+        with Judges(jobs, limits) as judges:
+            runs.grade_course(console, course, assignments or [], options, judges)
+    except KeyboardInterrupt:
+        _stop("interrupted. What was graded is kept: run the same command again to go on", 130)
 
 
 @app.command()

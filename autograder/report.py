@@ -273,6 +273,11 @@ def number(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
+def counted(count: int, what: str) -> str:
+    """How many there are: 1 student, 2 students."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def _points(finding: Finding) -> str:
     return f"{number(finding.earned)}/{number(finding.points)}"
 

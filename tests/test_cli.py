@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from autograder import __version__
 from autograder.chapters import SLUGS, chapters
 from autograder.cli import app
 
@@ -30,6 +31,10 @@ def stopped(result, sentence):
     assert isinstance(result.exception, SystemExit)
     assert sentence in words(result.output)
     assert "Traceback" not in result.output
+
+
+def test_version():
+    assert autograder("--version").output == f"autograder {__version__}\n"
 
 
 class TestCatalog:

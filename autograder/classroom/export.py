@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, Template
 from autograder import __version__
 from autograder.classroom.gradebook import write_whole
 from autograder.classroom.grading import Graded, printable
-from autograder.report import number
+from autograder.report import counted, number
 from autograder.verdict import Verdict
 
 
@@ -146,6 +146,7 @@ def template(name: str) -> Template:
         lstrip_blocks=True,
     )
     environment.filters["points"] = number
+    environment.filters["counted"] = counted
     return environment.get_template(name)
 
 

@@ -13,7 +13,7 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from nbgrader.api import (
     new_uuid,
 )
 from nbgrader.utils import parse_utc
-from sqlalchemy import insert, select, update
+from sqlalchemy import Column, MetaData, String, Table, bindparam, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from autograder.classroom import cells
@@ -45,13 +45,34 @@ from autograder.classroom.release import (
 from autograder.classroom.submissions import Assignment
 from autograder.verdict import Verdict
 
+# What the scores in the gradebook are of: the digest of each graded notebook, by its key there. It
+# is a table of ours beside nbgrader's, so that the two are written, restored and deleted together.
+_GRADED = Table(
+    "autograder_graded",
+    MetaData(),
+    Column("notebook_id", String(32), primary_key=True),
+    Column("digest", String(64), nullable=False),
+)
 
-def record(course: Path, assignment: Assignment, graded: Sequence[Graded]) -> list[str]:
+
+def record(
+    course: Path,
+    assignment: Assignment,
+    graded: Sequence[Graded],
+    known: Collection[str] = (),
+) -> list[str]:
     """Write the scores and comments of a graded class into the gradebook.
 
     Every grade that the assignment expects is written for every submission, so that none is left
-    over from an earlier one. Grades that a person gave are kept. A grade that is missing through
-    our own fault is left open.
+    over from an earlier one. Grades that a person gave are kept, and shown again if they are of
+    another submission, or beside another score of ours. A grade that is missing through our own
+    fault is left open.
+
+    Args:
+        course: the course directory.
+        assignment: what was graded.
+        graded: what became of every submission.
+        known: the students whose submissions should be in the gradebook already.
 
     Returns:
         What was odd, as sentences.
@@ -68,10 +89,11 @@ def record(course: Path, assignment: Assignment, graded: Sequence[Graded]) -> li
             try:
                 with book.db.no_autoflush:
                     entry = book.find_assignment(assignment.name)
-                    _enter(book.db, entry, [g.student for g in graded])
+                    new = _enter(book.db, entry, [g.student for g in graded])
                     _record_scores(book.db, entry, graded)
                     _record_comments(book.db, entry, assignment, graded)
                     notes = _record_times(book.db, entry, course, directory, graded)
+                    notes += _odd(book.db, entry, graded, known, new)
                 commit()
             except BaseException:
                 book.db.rollback()
@@ -154,8 +176,8 @@ def _registered(book: Any, name: str) -> dict[str, float]:
     return {c.name: c.max_score for c in (*notebook.grade_cells, *notebook.task_cells)}
 
 
-def _enter(db: Any, entry: Any, students: Sequence[str]) -> None:
-    """Enter students and their submissions, blank, where the gradebook has none.
+def _enter(db: Any, entry: Any, students: Sequence[str]) -> set[str]:
+    """Enter students and their submissions, blank, where the gradebook has none; return whose.
 
     nbgrader's own methods do the same for one student at a time, with ten queries each.
     """
@@ -189,19 +211,63 @@ def _enter(db: Any, entry: Any, students: Sequence[str]) -> None:
     ):
         if rows:
             db.execute(insert(table), rows)
+    return {student for student, _, _ in new}
 
 
 def _record_scores(db: Any, entry: Any, graded: Sequence[Graded]) -> None:
     """Write down what every cell earned, and where a person is asked."""
     results = {g.student: g for g in graded}
     scores = {(r.student, g.grade_id): g.score for r in graded for g in r.grades}
-    changes = []
-    for key, student, cell, by_hand in db.execute(_of_cells(Grade, entry, Grade.manual_score)):
+    _GRADED.create(db.connection(), checkfirst=True)
+    before = dict(db.execute(select(_GRADED)).all())
+    found = (Grade.notebook_id, Grade.auto_score, Grade.manual_score, Grade.needs_manual_grade)
+    changes, digests = [], {}
+    for row in db.execute(_of_cells(Grade, entry, *found)):
+        key, student, cell, sheet, was, by_hand, asked = row
         if student in results:
-            mine = scores.get((student, cell))
-            ask = by_hand is not None or mine is None or bool(results[student].problem)
+            result, mine = results[student], scores.get((student, cell))
+            digests[sheet] = result.digest
+            ask = mine is None or bool(result.problem)
+            if by_hand is not None:
+                same = result.digest and (before.get(sheet), was) == (result.digest, mine)
+                ask = asked if same else True
             changes.append({"id": key, "auto_score": mine, "needs_manual_grade": ask})
     _change(db, Grade, changes)
+    changed = {sheet for sheet, digest in digests.items() if before.get(sheet) != digest}
+    forget(db, changed & before.keys())
+    if changed:
+        rows = [{"notebook_id": sheet, "digest": digests[sheet]} for sheet in sorted(changed)]
+        db.execute(insert(_GRADED), rows)
+
+
+def forget(db: Any, sheets: Collection[str]) -> None:
+    """No longer take it that the scores of some notebooks, by their keys, are what we wrote."""
+    _GRADED.create(db.connection(), checkfirst=True)
+    if sheets:
+        one = delete(_GRADED).where(_GRADED.c.notebook_id == bindparam("sheet"))
+        db.execute(one, [{"sheet": sheet} for sheet in sheets])
+
+
+def _odd(
+    db: Any, entry: Any, graded: Sequence[Graded], known: Collection[str], new: set[str]
+) -> list[str]:
+    """What somebody may have done to the gradebook, or to what was handed in, as sentences."""
+    notes = []
+    if known and new.issuperset(known):
+        notes.append(
+            "the gradebook had none of the submissions that were graded before: it is new, and "
+            "what a person gave is not in it"
+        )
+    students = {g.student for g in graded}
+    mine = SubmittedAssignment.assignment_id == entry.id
+    gone = sorted(set(db.scalars(select(SubmittedAssignment.student_id).where(mine))) - students)
+    if gone:
+        more = f" and {len(gone) - 5} more" if len(gone) > 5 else ""
+        notes.append(
+            f"nothing is handed in any more by {', '.join(gone[:5])}{more}: the gradebook keeps "
+            "the old grade"
+        )
+    return notes
 
 
 def _record_comments(db: Any, entry: Any, assignment: Assignment, graded: Sequence[Graded]) -> None:

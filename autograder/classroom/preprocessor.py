@@ -21,7 +21,7 @@ from nbgrader.converters.base import NbGraderException
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Bool, Float
 
-from autograder.classroom.gradebook import comments
+from autograder.classroom.gradebook import comments, forget
 from autograder.classroom.grading import grade
 from autograder.classroom.release import course_config
 from autograder.classroom.secret import course_secret
@@ -91,6 +91,7 @@ class Comments(NbGraderPreprocessor):  # type: ignore[misc]
             )
             for comment in page.comments:
                 comment.auto_comment = resources["comments"].get(comment.cell.name)
+            forget(book.db, [page.id])
             book.db.commit()
         return nb, resources
 

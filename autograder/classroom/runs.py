@@ -37,7 +37,7 @@ from autograder.classroom.submissions import (
     worksheet,
 )
 from autograder.judge import judge
-from autograder.report import number
+from autograder.report import counted, number
 from autograder.sandbox.pool import Pool
 from autograder.sandbox.wire import clean
 from autograder.verdict import Failure, Verdict
@@ -147,7 +147,10 @@ def grade_assignment(
             "result (--again grades them once more)"
         )
     title = next((chapter(s).title for s in SLUGS if s == name), name)
-    recording: Callable[[], list[str]] = partial(record, course, assignment, graded)
+    finished = (course / "grades" / f"{name}.json").exists()  # an earlier run, with its gradebook
+    recording: Callable[[], list[str]] = partial(
+        record, course, assignment, graded, known if finished else ()
+    )
     with _beside(list if options.no_gradebook else recording) as noted:
         paths = export.write(course / "grades", title, graded)
         console.print(_table(title, graded))
@@ -157,11 +160,12 @@ def grade_assignment(
     blocked = [g.student for g in graded if g.blocked]
     if blocked:
         console.print(
-            f"[bold red]{len(blocked)} submissions could not be graded through our own fault[/] "
-            f"({escape(', '.join(blocked[:5]))}): their grades are left open. Run it again."
+            f"[bold red]{counted(len(blocked), 'submission')} could not be graded through our own "
+            f"fault[/] ({escape(', '.join(blocked[:5]))}): their grades are left open. Run it "
+            "again."
         )
     files = escape(", ".join(map(str, paths)))
-    console.print(f"[green]✓[/] {len(graded)} submissions; results in {files}")
+    console.print(f"[green]✓[/] {counted(len(graded), 'submission')}; results in {files}")
     if not options.no_gradebook:
         console.print(
             "[green]✓[/] scores and comments are in the gradebook; go on with formgrader, or with "
@@ -233,11 +237,13 @@ def _without_walls(missing: Sequence[str]) -> CourseError:
 _ROWS = 100
 
 
-def _table(title: str, graded: list[Graded]) -> Table:
+def _table(title: str, graded: list[Graded]) -> Table | str:
     """The class, or of a large one those at whom somebody should look."""
     table = Table(title=title, title_justify="left", caption_justify="left")
     if len(graded) > _ROWS:
         odd = [g for g in graded if g.problem or g.repairs or g.blocked]
+        if not odd:
+            return f"{escape(title)}: none of {len(graded)} submissions has problems or repairs"
         table.caption = f"{len(odd)} of {len(graded)} submissions have problems or repairs"
         if len(odd) > _ROWS:
             table.caption = f"the first {_ROWS}: {table.caption}"

@@ -143,6 +143,26 @@ def test_a_killed_run_leaves_no_process_behind(few, warm):
     pytest.fail(f"still running: {[p.cmdline() for p in left]}")
 
 
+def test_an_interrupted_run_says_how_to_go_on(few, hand_in, desk):
+    slow = hand_in("slow", desk.fill_in(below="import time\ntime.sleep(19)"))
+    grading = [sys.executable, "-m", "autograder", "grade", SLUG, "--course", few, "--no-walls"]
+    run = subprocess.Popen(
+        grading, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while len(ledger(few)) < 6:  # of nine; one may wait for the same judge as the slow one
+        assert run.poll() is None
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does
+    _, said = run.communicate(timeout=15)
+    assert run.returncode == 130
+    assert "run the same command again to go on" in " ".join(said.split())
+    assert "Traceback" not in said
+    shutil.rmtree(slow)
+    kept = len(ledger(few))
+    again = subprocess.run(grading, capture_output=True, text=True, check=True)
+    assert f"{kept} of 8 had been graded before" in " ".join(again.stdout.split())
+
+
 def belongs(process: psutil.Process, course: Path) -> bool:
     """Whether a process is one of a run: a judge, a warm parent, a worker."""
     with contextlib.suppress(psutil.Error):

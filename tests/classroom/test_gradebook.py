@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -256,6 +257,60 @@ class TestAgain:
         assert grade.needs_manual_grade, "the answer may be another one now"
         assert book.notebook().comments[0].manual_comment == "Well said."
         assert book.scores()["test_standardize"] == 3.0
+
+    def test_what_a_person_has_looked_at_is_not_asked_again(self, hand_in, grade_all, book, desk):
+        def look(name, score):
+            grade = book.grades()[name]
+            grade.manual_score, grade.needs_manual_grade = score, False
+            book.book.db.commit()
+
+        hand_in("eve", answer(desk, "standardize", WRONG_DIVISOR))
+        grade_all()
+        look("leakage", 3.0)
+        look("test_standardize", 5.0)
+        for _ in range(2):
+            grade_all()
+            assert not any(g.needs_manual_grade for n, g in book.grades().items())
+        assert book.scores()["test_standardize"] == 5.0
+        grade = book.grades()["leakage"]
+        grade.needs_manual_grade = True  # it wants another look, for reasons of its own
+        book.book.db.commit()
+        grade_all()
+        assert book.grades()["leakage"].needs_manual_grade
+        look("leakage", 3.0)
+        hand_in("eve")
+        grade_all()
+        asked = {name for name, g in book.grades().items() if g.needs_manual_grade}
+        assert asked == {"leakage", "test_standardize"}
+
+    def test_another_score_of_ours_asks_for_another_look(self, hand_in, grade_all, book):
+        hand_in("eve")
+        grade_all()
+        grade = book.grades()["test_Scaler"]
+        grade.manual_score, grade.auto_score = 10.0, 9.0  # as a grader before this one had it
+        grade.needs_manual_grade = False
+        book.book.db.commit()
+        grade_all()
+        assert {n for n, g in book.grades().items() if g.needs_manual_grade} == {"test_Scaler"}
+
+    def test_a_submission_that_cannot_be_read_is_looked_at_once(self, hand_in, grade_all, book):
+        hand_in("eve", b"{")
+        grade_all()
+        for grade in book.grades().values():
+            grade.manual_score, grade.needs_manual_grade = 0.0, False
+        book.book.db.commit()
+        grade_all()
+        assert not any(g.needs_manual_grade for g in book.grades().values())
+
+    def test_who_hands_in_nothing_any_more_is_named(self, hand_in, grade_all, book, course):
+        for student in ("ann", "bob", "eve"):
+            folder = hand_in(student)
+        shutil.rmtree(folder.parent)
+        grade_all()
+        shutil.move(folder.parent.parent / "bob", course / "bob")
+        (note,) = grade_all()
+        assert note == ("nothing is handed in any more by bob: the gradebook keeps the old grade")
+        assert book.scores("bob")["test_Scaler"] == 11.0
 
     def test_a_resubmission_keeps_no_old_score(self, hand_in, grade_all, book, desk):
         """A9: nbgrader kept the scores of graded cells that a resubmission does not have."""

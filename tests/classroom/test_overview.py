@@ -50,6 +50,16 @@ def test_every_student_has_a_line(folder):
     assert (half["score"], half["feature_scaling"], half["another"]) == ("68", "34", "34")
 
 
+def test_one_is_not_several(folder, graded):
+    def said():
+        return " ".join(page(folder).p.get_text().split())
+
+    assert "2 students · 2 assignments · 3 submissions" in said()
+    (folder / "another.json").unlink()
+    export.write(folder, "Feature scaling", graded[:1])
+    assert "1 student · 1 assignment · 1 submission (" in said()
+
+
 def test_assignments_come_in_the_order_of_the_course(folder):
     cards = [h.get_text() for h in page(folder).select("article h3")]
     assert cards == ["Feature scaling", "another"]

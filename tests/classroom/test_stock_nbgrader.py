@@ -6,7 +6,7 @@ import re
 import shutil
 
 import pytest
-from classroom_helpers import NOTEBOOK, SLUG, nbgrader
+from classroom_helpers import NOTEBOOK, QUICKLY, SLUG, autograder, nbgrader
 from nbgrader.api import Gradebook
 
 ENGINE = re.compile(r"c\.Autograde\.autograde_preprocessors = \[.*?\]", re.DOTALL)
@@ -84,3 +84,33 @@ def test_our_engine_inside_nbgrader_gives_the_same_scores(sample, ours, tmp_path
     mine = comments(folder, students)
     assert mine == comments(sample.folder, students)
     assert any(mine[name] for name in students), "a wrong answer is commented"
+
+
+def test_what_was_graded_elsewhere_since_is_looked_at_again(sample, tmp_path):
+    """A person's score may be of what `nbgrader autograde` graded after `autograder grade`."""
+    folder = copy_of(sample, tmp_path / "between", ["ada"])
+
+    def grade():
+        return autograder("grade", SLUG, "--course", folder, *QUICKLY)
+
+    def look():
+        """Give points, and return what was asked for before."""
+        url = f"sqlite:///{folder}/gradebook.db"
+        with Gradebook(url, "batch-normalization") as book:
+            found = book.find_submission_notebook(SLUG, SLUG, "ada").grades
+            (grade,) = [g for g in found if g.cell.name == "leakage"]
+            asked, grade.manual_score, grade.needs_manual_grade = grade.needs_manual_grade, 2, False
+            book.db.commit()
+            return asked
+
+    grade()
+    assert look()
+    grade()
+    assert not look()
+    nbgrader("autograde", SLUG, "--force", cwd=folder)
+    assert look()
+    grade()
+    assert look()
+    (folder / "gradebook.db").unlink()
+    assert "it is new, and what a person gave is not in it" in " ".join(grade().split())
+    assert "it is new" not in grade()
