@@ -89,9 +89,7 @@ def _difference(expected: Any, got: Any, tolerance: Tolerance) -> Difference | N
     if isinstance(expected, Explained):
         return _explained(expected, got, tolerance)
     if got is None and expected is not None:
-        return Difference(
-            f"it is None where {describe(expected)} is expected: is there a `return`?"
-        )
+        return Difference(f"it is None where {describe(expected)} is expected")
     if isinstance(expected, np.ndarray) and expected.ndim == 0:
         expected = expected[()]  # as good as the number in it
     if isinstance(expected, np.ndarray):
@@ -301,7 +299,7 @@ def _pattern(expected: Array, got: Array, tolerance: Tolerance) -> str:
     sizes = np.abs(expected)
     if not _close(sizes, np.full_like(sizes, sizes.max()), tolerance).all():
         factor = float(np.vdot(expected, got).real) / norm
-        if factor != 0 and same(factor * expected):
+        if abs(factor) > 1e-9 and same(factor * expected):  # what is nearly 0 is no multiple
             return f"Every entry is {_factor(factor, expected.shape)} times what is expected."
     offset = float(np.mean(got - expected).real)
     if same(expected + offset):

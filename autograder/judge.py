@@ -96,7 +96,12 @@ def judge(
         ]
         failed = {f.probe for f in findings if f.verdict in (Verdict.WRONG, Verdict.ERROR)}
         passed = {f.probe for f in findings if f.verdict is Verdict.PASS}
-        causes = _diagnose(exercise, probes, runs, failed, passed, seed)
+        telling = {
+            p.name
+            for p, e in zip(probes, expected, strict=True)
+            if p.name in failed and _tells(exercise, runs[p.name], e)
+        }
+        causes = _diagnose(exercise, probes, runs, failed, passed, telling, seed)
     return Report(
         exercise=exercise.name,
         findings=tuple(f.diagnosed(causes.get(f.probe)) for f in findings),
@@ -505,11 +510,23 @@ def _failed(exercise: Exercise, probe: Probe, run: Run, expected: Run) -> Findin
     if not call.found and failure.kinds[0] == "AttributeError" and not failure.traceback:
         return Finding.of(probe, Verdict.MISSING, f"there is no {call.name}: is it written yet?")
     where = f", in {line}" if (line := _line(failure.traceback)) else ""
-    if call.returned:
+    if failure.kinds[0] == "KeyError" and message in _lacking(run, expected):
+        what = f"{call.text} returned a dict without the key {message}"
+    elif call.returned:
         what = f"{call.text} returned {describe(call.result)}, and then came {said}{where}"
     else:
         what = f"{call.text} raised {said}{where}"
     return Finding.of(probe, failure.verdict, what)
+
+
+def _lacking(run: Run, expected: Run) -> list[str]:
+    """The keys, as they are written, that the last call's dict does not have and should."""
+    if len(run.calls) > len(expected.calls):
+        return []
+    mine, theirs = run.calls[-1].result, expected.calls[len(run.calls) - 1].result
+    if not isinstance(mine, dict) or not isinstance(theirs, dict):
+        return []
+    return [repr(key) for key in theirs if key not in mine]
 
 
 def _structure(exercise: Exercise, run: Run, expected: Run) -> str:
@@ -522,6 +539,8 @@ def _structure(exercise: Exercise, run: Run, expected: Run) -> str:
         if not (mine.returned and theirs.returned):
             continue
         got, wanted = mine.result, theirs.result
+        if wanted is None:  # `return self` where nothing is asked does no harm
+            continue
         if not _is_plain(wanted):
             # What nobody used, such as the result of `fit`, did no harm.
             stuck = run.failure is not None and mine is run.calls[-1]
@@ -536,7 +555,8 @@ def _structure(exercise: Exercise, run: Run, expected: Run) -> str:
         elif type(got) is type(wanted):
             continue
         if found := difference(wanted, got, exercise.tolerance):
-            return f"{mine.text} returned {_returned(found.sentence)}"
+            asks = ": is there a `return`?" if got is None else ""
+            return f"{mine.text} returned {_returned(found.sentence)}{asks}"
     return ""
 
 
@@ -577,6 +597,7 @@ def _diagnose(
     runs: dict[str, Run],
     failed: set[str],
     passed: set[str],
+    telling: set[str],
     seed: Seed,
 ) -> dict[str, Diagnosis]:
     """For each failed probe, the known mistake that shows the same, where there is one.
@@ -586,7 +607,8 @@ def _diagnose(
     one, the one that explains most first.
 
     The kind of an exception alone says little: many things are a ValueError. By itself it explains
-    nothing, unless it says the same, too.
+    nothing, unless it says the same, too. Nor does a no where a yes is expected, so that a mistake
+    must show the same in one of the probes that tell more (`telling`), if there are any.
     """
     causes: dict[str, Diagnosis] = {}
     if not failed:
@@ -595,8 +617,8 @@ def _diagnose(
     for mistake in exercise.mistakes:
         agrees, sure = set(), set()
         # A mistake that fails what the answer passed is out at once: most likely where it was last.
-        telling = _TELLING.get(mistake)
-        for probe in sorted(probes, key=lambda p: (p.name not in passed, p.name != telling)):
+        last = _LAST.get(mistake)
+        for probe in sorted(probes, key=lambda p: (p.name not in passed, p.name != last)):
             known = _run(probe, mistake.implementation, exercise.name, seed)
             run = runs[probe.name]
             if _same(exercise, known, run):
@@ -604,11 +626,11 @@ def _diagnose(
                 if _said_by(known) == _said_by(run):
                     sure.add(probe.name)
             elif probe.name in passed:
-                _TELLING[mistake] = probe.name
+                _LAST[mistake] = probe.name
                 break
         if len(agrees) == len(probes) and sure:
             return dict.fromkeys(failed, Diagnosis.of(mistake))
-        if sure & failed and passed <= agrees:
+        if sure & (telling or failed) and passed <= agrees:
             agreeing.append((mistake, sure & failed))
     while left := failed - causes.keys():
         best = max(agreeing, key=lambda pair: len(pair[1] & left), default=None)
@@ -619,7 +641,7 @@ def _diagnose(
 
 
 # By which probe each mistake was told apart the last time; it saves time and decides nothing.
-_TELLING: dict[Mistake, str] = {}
+_LAST: dict[Mistake, str] = {}
 
 
 def _same(exercise: Exercise, known: Run, run: Run) -> bool:
@@ -634,9 +656,29 @@ def _same(exercise: Exercise, known: Run, run: Run) -> bool:
         )
     assert known.seen is not None
     assert run.seen is not None
-    return all(
+    return _same_lengths(known, run) and all(
         difference(value, run.seen.get(name), exercise.tolerance) is None
         for name, value in known.seen.items()
+    )
+
+
+def _same_lengths(known: Run, run: Run) -> bool:
+    """Did the calls of two runs return as many values? A probe may not look at all of them."""
+    return all(
+        len(mine.result) == len(theirs.result)
+        for mine, theirs in zip(run.calls, known.calls, strict=False)
+        if isinstance(mine.result, (list, tuple)) and isinstance(theirs.result, (list, tuple))
+    )
+
+
+def _tells(exercise: Exercise, run: Run, expected: Run) -> bool:
+    """Did a failed probe see more than a no where a yes is expected, or one word for another?"""
+    if run.seen is None or expected.seen is None:
+        return True
+    return any(
+        difference(value, run.seen.get(name), exercise.tolerance) is not None
+        for name, value in expected.seen.items()
+        if not isinstance(value, (bool, np.bool_, str))
     )
 
 

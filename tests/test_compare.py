@@ -35,10 +35,9 @@ def table():
 
 
 class TestKind:
-    def test_none_asks_for_the_return(self, table):
+    def test_none_is_named(self, table):
         assert found(table, None) == (
-            "it is None where an array of shape (6, 3) and dtype float64 is expected: "
-            "is there a `return`?"
+            "it is None where an array of shape (6, 3) and dtype float64 is expected"
         )
 
     def test_a_list_is_not_an_array(self, table):

@@ -283,19 +283,26 @@ def test_a_report_does_not_give_the_right_claim_away(hidden):
         for m in EXERCISES["read_tables"].mistakes[:3]
     }
     sentence = (
-        "whether table A supports the claim that you chose: it is 'no' where 'yes' is expected"
+        "the claim that you chose for table A: it is 'not supported by the table' "
+        "where 'supported by the table' is expected"
     )
     assert told == {str([sentence])}
 
 
-@pytest.mark.parametrize("answer", ["e", "", 2, None, ["b"], "ab"])
-def test_an_answer_that_is_no_letter_is_said_to_be_none(answer):
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        *((wrong, "none of a, b, c, d") for wrong in ("e", "", 2, ["b"], "ab")),
+        (None, "missing"),
+    ],
+)
+def test_an_answer_that_is_no_letter_is_said_to_be_none(answer, said):
     def read_tables():
         return {**evidence.read_tables(), "C": answer}
 
     report = judge(EXERCISES["read_tables"], read_tables)
     (finding,) = [f for f in report.findings if f.probe == "reads_table_c"]
-    assert "is one of the letters a, b, c, d: it is 'no'" in finding.detail
+    assert finding.detail.startswith(f"your answer for table C: it is '{said}' where 'one of ")
     assert report.earned == 10
 
 
@@ -310,6 +317,14 @@ def test_several_misreadings_are_all_named():
         "compares_across_the_rows",
     }
     assert report.earned == 6
+
+
+@pytest.mark.parametrize("eps", [1e-6, 1e-8, 1e-12])
+def test_an_eps_in_the_effective_rate_is_named_whatever_its_size(eps):
+    report = judge(
+        EXERCISES["effective_learning_rate"], lambda W, lr: lr / (np.sum(W**2, axis=0) + eps)
+    )
+    assert [d.mistake for d in report.diagnoses] == ["adds_an_eps_to_the_squared_norm"]
 
 
 # --- the catalogue ---------------------------------------------------------------------------

@@ -198,6 +198,18 @@ class TestVerdict:
             "float64 is expected: is there a `return`?"
         )
 
+    def test_none_in_what_was_returned_is_no_forgotten_return(self):
+        report = judge(CENTER, lambda X: None)
+        assert details(report)[0].endswith("is there a `return`?")
+
+        @probe()
+        def second(f, rng):
+            """The second is right."""
+            return {"the second": f()[1]}
+
+        report = judge(Exercise("pair", lambda: (1.0, 2.0), (second,)), lambda: (1.0, None))
+        assert details(report) == ["the second: it is None where 2 is expected"]
+
     def test_another_shape_is_told_by_the_call_and_not_by_what_follows_from_it(self):
         report = judge(CENTER, lambda X: (X - X.mean(axis=0)).T)
         assert details(report)[0] == (
@@ -399,12 +411,36 @@ class TestClasses:
         @probe()
         def looks_up(f, rng):
             """The dict has the key "a"."""
-            return {"a": f(1)["a"]}
+            return {"a": f(1)["a"]["b"]}
 
-        task = Exercise("make", lambda n: {"a": n}, (looks_up,))
+        task = Exercise("make", lambda n: {"a": {"b": n}}, (looks_up,))
         assert details(judge(task, lambda n: {"b": n})) == [
-            "make(1) returned a dict of 1, and then came KeyError: 'a'"
+            "make(1) returned a dict without the key 'a'"
         ]
+        assert details(judge(task, lambda n: {"a": {}})) == [
+            "make(1) returned a dict of 1, and then came KeyError: 'b'"
+        ]
+
+    def test_what_a_method_returns_where_nothing_is_asked_is_no_cause(self):
+        @probe()
+        def resets(C, rng):
+            """A counter that is reset begins anew."""
+            counter = C()
+            counter.add(3)
+            counter.reset()
+            return {"the sum": counter.value()}
+
+        class Reference(self.Counter):
+            def reset(self):
+                self.n = 0
+
+        class Answer(self.Counter):
+            def reset(self):
+                self.n = 1
+                return self
+
+        report = judge(Exercise("Counter", Reference, (resets,)), Answer)
+        assert details(report) == ["the sum: it is 1 where 0 is expected"]
 
     def test_a_list_for_a_tuple_is_not_blamed_for_another_fault(self):
         @probe()
@@ -646,6 +682,40 @@ class TestDiagnosis:
             raise ValueError("something else")
 
         assert named(judge(task, raises)) == []
+
+    def test_a_no_for_a_yes_names_no_mistake_that_better_evidence_rules_out(self):
+        @probe()
+        def is_centered(f, rng):
+            """The result has the mean 0."""
+            return {"whether the mean is 0": bool(abs(f(rng.normal(size=(5, 3)) + 4).mean()) < 1)}
+
+        @mistake(hint="Subtract the mean.")
+        def returns_the_table(X):
+            """The table is returned as it was."""
+            return X.copy()
+
+        task = exercise(mistakes=(returns_the_table,), probes=(mean_zero, is_centered))
+        assert named(judge(task, returns_the_table.implementation)) == ["returns_the_table"]
+        assert named(judge(task, lambda X: X * 3)) == []
+        coarse = exercise(mistakes=(returns_the_table,), probes=(is_centered,))
+        assert named(judge(coarse, lambda X: X * 3)) == ["returns_the_table"]
+
+    def test_a_result_of_another_length_is_not_one_in_another_order(self):
+        @probe()
+        def first(f, rng):
+            """The first is the mean."""
+            return {"the mean": f(rng.normal(size=9))[0]}
+
+        @mistake(hint="The mean comes first.")
+        def begins_with_the_deviation(x):
+            """The deviation comes first."""
+            return x.std(), x.mean()
+
+        task = Exercise(
+            "two", lambda x: (x.mean(), x.std()), (first,), (begins_with_the_deviation,)
+        )
+        assert named(judge(task, lambda x: (x.std(), x.mean()))) == ["begins_with_the_deviation"]
+        assert named(judge(task, lambda x: (x.std(),))) == []
 
     def test_it_names_one_where_all_else_agrees(self):
         @mistake(earns=4, hint="A single row is a table, too.")

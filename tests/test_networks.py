@@ -230,6 +230,17 @@ def test_the_sweep_sees_success_and_both_kinds_of_failure():
         assert np.isfinite(module.train(copied, x, labels, rate, 5)[-1]) == finite
 
 
+@pytest.mark.parametrize("key", ["accuracies", "diverged", "best"])
+def test_none_in_what_a_sweep_returns_is_told_by_its_name(key):
+    def learning_rate_sweep(*args, **kwargs):
+        return {**module.learning_rate_sweep(*args, **kwargs), key: None}
+
+    report = judge(EXERCISES["learning_rate_sweep"], learning_rate_sweep, seed=SEED)
+    details = [f.detail for f in report.findings if f.detail]
+    assert details
+    assert all(": it is None where " in d and "`return`" not in d for d in details)
+
+
 # --- the five faults -------------------------------------------------------------------------
 
 

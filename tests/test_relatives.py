@@ -414,5 +414,43 @@ def test_two_mistakes_at_once_get_no_name_that_is_wrong():
     }
 
 
+@pytest.mark.parametrize("value", [np.nan, 0.0])
+@pytest.mark.parametrize("name", ["normalize", "rmsnorm_forward"])
+def test_an_array_of_one_number_is_not_told_of_a_mistake_that_it_does_not_hold(name, value):
+    assert diagnoses(name, lambda x, _, eps=1e-5: np.full_like(x, value)) == set()
+
+
+@pytest.mark.parametrize("unlimited", ["r", "d"])
+def test_a_correction_that_is_clipped_is_not_said_to_be_unclipped(unlimited):
+    def answer(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
+        mean, std = x.mean(axis=0), np.sqrt(x.var(axis=0) + eps)
+        running_std = np.sqrt(running_var + eps)
+        r, d = std / running_std, (mean - running_mean) / running_std
+        r = r if unlimited == "r" else np.clip(r, 1 / r_max, r_max)
+        d = d if unlimited == "d" else np.clip(d, -d_max, d_max)
+        return gamma * ((x - mean) / std * r + d) + beta, r, d
+
+    assert diagnoses("batch_renorm_forward", answer) == set()
+
+
+@pytest.mark.parametrize(
+    ("cache", "said"),
+    [
+        (lambda x_hat, std, gamma: {"x_hat": x_hat, "gamma": gamma}, "the key 'std' is missing"),
+        (lambda *parts: parts, "it is a tuple of 3 where a dict is expected"),
+        (lambda *parts: None, "it is None where a dict of 3 is expected"),
+    ],
+)
+def test_a_cache_that_lacks_something_is_told_so(cache, said):
+    def answer(*args, **kwargs):
+        y, kept = EXERCISES["layernorm_forward"].reference(*args, **kwargs)
+        return y, cache(*kept.values())
+
+    report = judge(EXERCISES["layernorm_forward"], answer)
+    (finding,) = [f for f in report.findings if f.detail]
+    assert finding.detail == f"the cache: {said}"
+    assert report.earned == 8
+
+
 def test_the_tolerance_is_no_wider_than_rounding_needs():
     assert {e.tolerance for e in CHAPTER.exercises} == {Tolerance(relative=1e-6, absolute=1e-8)}

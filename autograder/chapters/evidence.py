@@ -205,6 +205,64 @@ def moves_the_later_layers_too(X, Y, weights, layer, lr):
 
 
 @mistake(
+    earns=1,
+    hint=(
+        "G′ belongs to the layer's own weights and to new ones *before* it: those decide which "
+        "inputs the layer receives. Index i below `layer`, not above it."
+    ),
+)
+def moves_the_later_layers_instead(X, Y, weights, layer, lr):
+    """The layers after this one are moved, and those before it stay where they are."""
+
+    def gradients(weights):
+        inputs = [X]
+        for W in weights[:-1]:
+            inputs.append(np.maximum(inputs[-1] @ W, 0))
+        gradient = (inputs[-1] @ weights[-1] - Y) / len(X)
+        found = []
+        for W, h in zip(weights[::-1], inputs[::-1]):
+            found.append(h.T @ gradient)
+            gradient = (gradient @ W.T) * (h > 0)
+        return found[::-1]
+
+    before = gradients(weights)
+    moved = [W - lr * g if i > layer else W for i, (W, g) in enumerate(zip(weights, before))]
+    G, G_moved = before[layer], gradients(moved)[layer]
+    distance = np.linalg.norm(G - G_moved)
+    cosine = np.sum(G * G_moved) / (np.linalg.norm(G) * np.linalg.norm(G_moved))
+    return float(distance), float(cosine)
+
+
+@mistake(
+    earns=2,
+    hint=(
+        "The layer just before this one moves, too: its index is `layer - 1`, which is below `layer`. "
+        "Move all layers with index i < layer, or the first `layer` of them."
+    ),
+)
+def leaves_out_the_layer_just_before(X, Y, weights, layer, lr):
+    """The layer just before the one that is measured is not moved."""
+
+    def gradients(weights):
+        inputs = [X]
+        for W in weights[:-1]:
+            inputs.append(np.maximum(inputs[-1] @ W, 0))
+        gradient = (inputs[-1] @ weights[-1] - Y) / len(X)
+        found = []
+        for W, h in zip(weights[::-1], inputs[::-1]):
+            found.append(h.T @ gradient)
+            gradient = (gradient @ W.T) * (h > 0)
+        return found[::-1]
+
+    before = gradients(weights)
+    moved = [W - lr * g if i < layer - 1 else W for i, (W, g) in enumerate(zip(weights, before))]
+    G, G_moved = before[layer], gradients(moved)[layer]
+    distance = np.linalg.norm(G - G_moved)
+    cosine = np.sum(G * G_moved) / (np.linalg.norm(G) * np.linalg.norm(G_moved))
+    return float(distance), float(cosine)
+
+
+@mistake(
     earns=3,
     hint=(
         "Gradient descent moves all layers at once, along gradients taken at the same, old weights. "
@@ -396,6 +454,32 @@ def returns_the_angle(X, Y, weights, layer, lr):
     distance = np.linalg.norm(G - G_moved)
     cosine = np.sum(G * G_moved) / (np.linalg.norm(G) * np.linalg.norm(G_moved))
     return float(distance), float(np.arccos(min(cosine, 1.0)))
+
+
+@mistake(
+    earns=3,
+    hint="Do not subtract it from 1: two gradients of the same direction have the cosine 1.",
+)
+def returns_one_minus_the_cosine(X, Y, weights, layer, lr):
+    """1 minus the cosine is returned where the cosine is asked."""
+
+    def gradients(weights):
+        inputs = [X]
+        for W in weights[:-1]:
+            inputs.append(np.maximum(inputs[-1] @ W, 0))
+        gradient = (inputs[-1] @ weights[-1] - Y) / len(X)
+        found = []
+        for W, h in zip(weights[::-1], inputs[::-1]):
+            found.append(h.T @ gradient)
+            gradient = (gradient @ W.T) * (h > 0)
+        return found[::-1]
+
+    before = gradients(weights)
+    moved = [W - lr * g if i < layer else W for i, (W, g) in enumerate(zip(weights, before))]
+    G, G_moved = before[layer], gradients(moved)[layer]
+    distance = np.linalg.norm(G - G_moved)
+    cosine = np.sum(G * G_moved) / (np.linalg.norm(G) * np.linalg.norm(G_moved))
+    return float(distance), float(1 - cosine)
 
 
 @mistake(
@@ -714,11 +798,13 @@ def range_of_the_gradients_change(f, rng):
 @probe(2)
 def effective_smoothness(f, rng):
     """`smoothness` is the largest ‖g - g(η)‖ per distance moved, ‖ηg‖."""
-    # From far away the longest step has the largest ratio, from w = 0 the shortest.
-    X, y, w = classification(rng)
+    # Where nearly all is wrong the longest step has the largest ratio, at w = 0 the shortest.
+    X, y, _ = classification(rng)
+    wrong = X.T @ (0.5 - y)
+    wrong *= 3 / np.linalg.norm(wrong)
     return {
-        "smoothness": f(X, y, w, STEPS)["smoothness"],
-        "smoothness from w = 0": f(X, y, np.zeros_like(w), STEPS)["smoothness"],
+        "smoothness": f(X, y, wrong, STEPS)["smoothness"],
+        "smoothness from w = 0": f(X, y, np.zeros_like(wrong), STEPS)["smoothness"],
     }
 
 
@@ -1033,6 +1119,35 @@ def subtracts_the_lengths_of_the_gradients(X, y, w, step_sizes):
 @mistake(
     earns=3,
     hint=(
+        "Two long gradients that are equal have not changed at all. Subtract the vectors, then take "
+        "the norm: ‖g - g(η)‖."
+    ),
+)
+def adds_the_lengths_of_the_gradients(X, y, w, step_sizes):
+    """The lengths of the two gradients are added, ‖g‖ + ‖g(η)‖."""
+
+    def loss(w):
+        z = X @ w
+        return np.mean(np.logaddexp(0, z) - y * z)
+
+    def gradient(w):
+        p = (1 + np.tanh(X @ w / 2)) / 2
+        return X.T @ (p - y) / len(y)
+
+    g = gradient(w)
+    losses = [loss(w - eta * g) for eta in step_sizes]
+    changes = [np.linalg.norm(gradient(w - eta * g)) + np.linalg.norm(g) for eta in step_sizes]
+    distances = [np.linalg.norm(eta * g) for eta in step_sizes]
+    return {
+        "loss_range": (float(min(losses)), float(max(losses))),
+        "gradient_range": (float(min(changes)), float(max(changes))),
+        "smoothness": float(max(c / d for c, d in zip(changes, distances))),
+    }
+
+
+@mistake(
+    earns=3,
+    hint=(
         "A relative change is a fair measure for comparing two networks, but the definition asks for "
         "‖g - g(η)‖ itself."
     ),
@@ -1138,6 +1253,33 @@ def averages_the_smoothness(X, y, w, step_sizes):
         "loss_range": (float(min(losses)), float(max(losses))),
         "gradient_range": (float(min(changes)), float(max(changes))),
         "smoothness": float(np.mean([c / d for c, d in zip(changes, distances)])),
+    }
+
+
+@mistake(
+    earns=7,
+    hint="β-smoothness is a bound that must hold everywhere, so the largest ratio is asked: the worst "
+    "step, not the best.",
+)
+def takes_the_smallest_ratio(X, y, w, step_sizes):
+    """The smoothness is the smallest of the ratios, not the largest."""
+
+    def loss(w):
+        z = X @ w
+        return np.mean(np.logaddexp(0, z) - y * z)
+
+    def gradient(w):
+        p = (1 + np.tanh(X @ w / 2)) / 2
+        return X.T @ (p - y) / len(y)
+
+    g = gradient(w)
+    losses = [loss(w - eta * g) for eta in step_sizes]
+    changes = [np.linalg.norm(gradient(w - eta * g) - g) for eta in step_sizes]
+    distances = [np.linalg.norm(eta * g) for eta in step_sizes]
+    return {
+        "loss_range": (float(min(losses)), float(max(losses))),
+        "gradient_range": (float(min(changes)), float(max(changes))),
+        "smoothness": float(min(c / d for c, d in zip(changes, distances))),
     }
 
 
@@ -1320,9 +1462,16 @@ def rates_of_a_square_layer(f, rng):
 
 @probe(1)
 def ten_times_the_weights(f, rng):
-    """Weights that are 10 times as large have a rate that is 100 times as small."""
+    """Weights that are 10 times as large have a rate that is 100 times as small, tiny weights, too."""
     W = rng.normal(size=(5, 3))
-    return {"100 times the rates of 10 W": 100 * f(10 * W, 0.3), "the rates of W": f(W, 0.3)}
+    tiny, larger = 1e-30 * W, 1e-29 * W
+    return {
+        "100 times the rates of 10 W": 100 * f(10 * W, 0.3),
+        "the rates of W": f(W, 0.3),
+        "the rates of tiny weights by those of 10 times as large ones": np.divide(
+            f(tiny, 0.3), f(larger, 0.3)
+        ),
+    }
 
 
 @probe(1, hidden=True)
@@ -1421,6 +1570,18 @@ def divides_by_the_sum_of_absolute_values(W, lr):
 def returns_the_rate_unchanged(W, lr):
     """The learning rate is returned as it is, once per unit."""
     return np.full(W.shape[1], float(lr))
+
+
+@mistake(
+    earns=4,
+    hint=(
+        "η/‖w‖² is asked as it stands. With an ε beside it, the rate of small weights no longer "
+        "follows their length."
+    ),
+)
+def adds_an_eps_to_the_squared_norm(W, lr):
+    """A small constant is added to ‖w‖², which the formula does not have."""
+    return lr / (np.sum(W**2, axis=0) + 1e-8)
 
 
 @mistake(
@@ -2926,19 +3087,17 @@ def read_tables():
     return {"A": "b", "B": "d", "C": "c", "D": "a", "E": "d", "F": "b"}
 
 
-def says(truth):
-    return "yes" if truth else "no"
-
-
 def choice(f, table):
     """What was chosen for one table; a difference in the last of these is never the first."""
     chosen = f().get(table)
     chosen = chosen.strip().lower() if isinstance(chosen, str) else chosen
     offered = isinstance(chosen, str) and chosen in ("a", "b", "c", "d")
+    supported = offered and chosen == read_tables()[table]
+    no_letter = "missing" if chosen is None else "none of a, b, c, d"
     return {
-        f"whether the answer for table {table} is one of the letters a, b, c, d": says(offered),
-        f"whether table {table} supports the claim that you chose": says(
-            offered and chosen == read_tables()[table]
+        f"your answer for table {table}": "one of a, b, c, d" if offered else no_letter,
+        f"the claim that you chose for table {table}": (
+            "supported by the table" if supported else "not supported by the table"
         ),
         "the claim": chosen,  # tells the misreadings apart; the sentence is that of a line above
     }
@@ -3231,6 +3390,8 @@ CHAPTER = Chapter(
                 moves_the_layer_itself,
                 moves_every_layer,
                 moves_the_later_layers_too,
+                moves_the_later_layers_instead,
+                leaves_out_the_layer_just_before,
                 moves_one_layer_after_the_other,
                 moves_uphill,
                 moves_without_the_learning_rate,
@@ -3238,6 +3399,7 @@ CHAPTER = Chapter(
                 takes_the_spectral_norm,
                 returns_the_inner_product,
                 returns_the_angle,
+                returns_one_minus_the_cosine,
                 returns_the_cosine_first,
                 measures_the_inputs_of_the_layer,
                 sums_the_loss_over_samples,
@@ -3280,10 +3442,12 @@ CHAPTER = Chapter(
                 forgets_to_average_the_gradient,
                 has_the_labels_the_wrong_way_round,
                 subtracts_the_lengths_of_the_gradients,
+                adds_the_lengths_of_the_gradients,
                 divides_the_change_by_the_gradient,
                 divides_by_the_step_size,
                 divides_the_largest_change_by_the_longest_step,
                 averages_the_smoothness,
+                takes_the_smallest_ratio,
                 takes_the_smoothness_of_the_loss,
                 lets_the_exponential_overflow,
                 clips_the_probabilities,
@@ -3318,6 +3482,7 @@ CHAPTER = Chapter(
                 divides_by_the_variance_of_the_weights,
                 divides_by_the_sum_of_absolute_values,
                 returns_the_rate_unchanged,
+                adds_an_eps_to_the_squared_norm,
                 normalizes_the_weights_in_place,
             ),
             alternatives=(

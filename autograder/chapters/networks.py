@@ -1050,6 +1050,18 @@ def gradient_of_the_input_batch(f, rng):
     return {"dx": network.backward(rng.normal(size=network.forward(x).shape))}
 
 
+def curve(losses):
+    """Losses as an array: a list or an array of them, in whatever precision, is the same answer."""
+    return np.asarray(losses, dtype=float)
+
+
+def whole(classes):
+    """Class numbers as int64: whole numbers of another size are the same answer."""
+    if isinstance(classes, np.ndarray) and classes.dtype.kind in "iu":
+        return classes.astype(np.int64)
+    return classes
+
+
 @probe(3)
 def three_steps_of_training(f, rng):
     """`fit` takes one step for each batch, in training mode, and returns the loss of each."""
@@ -1061,7 +1073,7 @@ def three_steps_of_training(f, rng):
     parameters = network.parameters()
     names = ("W1", "gamma1", "beta1", "W2", "gamma2", "beta2", "W3", "b3")
     return {
-        "the losses": np.array(losses),
+        "the losses": curve(losses),
         "how many parameters": len(parameters),
         **{f"{n} after three steps": p for n, p in zip(names, parameters)},
         "the matrix that you were given": Argument(weights[0]),
@@ -1074,7 +1086,7 @@ def predictions_in_inference_mode(f, rng):
     network, (x, _), (other, _) = f(matrices(rng)), task(rng, samples=30), task(rng)
     network.forward(other)
     seen = {
-        "the classes": network.predict(x),
+        "the classes": whole(network.predict(x)),
         "the logits after it, in training mode": network.forward(x),
     }
     network.eval()
@@ -1093,7 +1105,7 @@ def learns_to_read(f, rng):
     losses = network.fit(x, labels, 1.0, np.split(order, 12))
     share = np.mean(np.asarray(network.predict(new)) == truth)
     return {
-        "the losses of the first two steps": losses[:2],
+        "the losses of the first two steps": curve(losses[:2]),
         "at least 80 % are recognized": bool(share >= 0.8),
     }
 
@@ -1451,7 +1463,7 @@ class SharesOneNormalization(Network):
 
 @mistake(
     earns=15.0,
-    hint="A prediction must not depend on who else is in the batch. Switch to inference mode before the forward pass.",
+    hint="A prediction must not depend on who else is in the batch. Switch to inference mode before the forward pass, with `self.eval()`: setting `self.training` alone does not reach the layers.",
 )
 class PredictsInTrainingMode(Network):
     """`predict` normalizes by the batch that it is given."""
@@ -2196,13 +2208,13 @@ class MLPOnItsOwn:
                 np.subtract(p, rate * g, out=p)
             return loss
 
-        return [one(rows) for rows in batches]
+        return np.array([one(rows) for rows in batches])
 
     def predict(self, x):
         before = self.mode
         self.eval()
         try:
-            return self.forward(x).argmax(1)
+            return self.forward(x).argmax(1).astype(np.int32)
         finally:
             self.train(before)
 
@@ -2290,25 +2302,35 @@ def each_rate_starts_afresh(f, rng):
     }
 
 
+def truths(values):
+    """A list of truth values; the numbers 0 and 1 are as good."""
+    if not isinstance(values, list):
+        return values
+    return [bool(v) if isinstance(v, (int, np.integer)) and v in (0, 1) else v for v in values]
+
+
 @probe(2)
 def diverged_runs_are_marked(f, rng):
     """A run whose last loss is not finite, or above its first, has diverged, and counts as 0."""
     start, training = sweepable(rng)
     _, validation = sweepable(rng)
     found = f(start, training, validation, RATES)
+    accuracies = found["accuracies"]
     again, training_again, rates = recovering(rng)
     return {
-        "which runs diverged": found["diverged"],
-        "which runs at rates from 0.01 to 8 diverged": f(start, training, validation, WILD)[
-            "diverged"
-        ],
-        "which runs of one step at rates 1000 and 0.01 diverged": f(
-            start, training, validation, (1000.0, 0.01), steps=1
-        )["diverged"],
-        "the accuracies of the runs at the large rates": [found["accuracies"][i] for i in (1, 4)],
-        "which runs diverged whose losses rose, and fell again": f(
-            again, training_again, validation, rates
-        )["diverged"],
+        "which runs diverged": truths(found["diverged"]),
+        "which runs at rates from 0.01 to 8 diverged": truths(
+            f(start, training, validation, WILD)["diverged"]
+        ),
+        "which runs of one step at rates 1000 and 0.01 diverged": truths(
+            f(start, training, validation, (1000.0, 0.01), steps=1)["diverged"]
+        ),
+        "the accuracies of the runs at the large rates": (
+            None if accuracies is None else [accuracies[i] for i in (1, 4)]
+        ),
+        "which runs diverged whose losses rose, and fell again": truths(
+            f(again, training_again, validation, rates)["diverged"]
+        ),
     }
 
 
@@ -2349,7 +2371,7 @@ def all_runs_diverged(f, rng):
     """When all runs diverged there is no best rate: None."""
     start, training = sweepable(rng)
     found = f(start, training, training, (1e200, 1e201))
-    return {"the best rate": found["best"], "which runs diverged": found["diverged"]}
+    return {"the best rate": found["best"], "which runs diverged": truths(found["diverged"])}
 
 
 @mistake(
@@ -2775,9 +2797,13 @@ def sorts_the_rates(start, training, validation, rates, steps=5):
     }
 
 
-@mistake(earns=8.0, hint="If nothing worked, say so: `best` is None.")
+@mistake(
+    earns=8.0,
+    hint="If nothing worked, say so: `best` is None. A search that begins with `best = rates[0]` ends "
+    "with it, too, when no run can win.",
+)
 def finds_a_best_among_failures(start, training, validation, rates, steps=5):
-    """When all runs diverged, the smallest rate is said to be the best."""
+    """When all runs diverged, one of the rates is said to be the best all the same."""
     accuracies, diverged = [], []
     for rate in rates:
         network = copy.deepcopy(start)
@@ -2848,7 +2874,7 @@ def sweep_by_functions(start, training, validation, rates, steps=5):
     return {
         "best": min((rate for rate in well if well[rate] == top), default=None),
         "accuracies": [a for a, _ in runs],
-        "diverged": [failed for _, failed in runs],
+        "diverged": [int(failed) for _, failed in runs],
     }
 
 
@@ -3112,7 +3138,7 @@ def trains_as_before_1(f, rng):
     }
 
 
-LOCATE_HINT = "The network is as it was given."
+LOCATE_HINT = "The network still does what it did when it was given to you."
 
 
 @mistake(
@@ -3801,8 +3827,8 @@ def networks_remember_apart(f, rng):
 
 @mistake(
     hint=LOCATE_HINT + " After one batch, compare the running means of the first and the second "
-    "layer. Then ask whether `running[0]['mean'] is running[1]['mean']`: a copy of the "
-    "dictionary alone is not enough."
+    "layer. Then ask whether `running[0]['mean'] is running[1]['mean']`. A copy may share, "
+    "too: that of a dictionary holds the same arrays, and `deepcopy` of a list repeats the sharing."
 )
 class UnrepairedSharing(Network5):
     """All layers still share the arrays of one pair of running statistics."""

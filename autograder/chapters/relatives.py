@@ -170,7 +170,11 @@ def normalize_eps(f, rng):
 def constants_become_zero(f, rng):
     """Where all values are equal, or there is only one, the result is 0 and not NaN."""
     x = np.ones((4, 3)) * np.array([2.0, -8.0, 0.0])
-    return {"of equal values": f(x, 0), "of single values": f(block(rng, 1, 3), 0)}
+    return {
+        "of equal values": f(x, 0),
+        "of single values": f(block(rng, 1, 3), 0),
+        "other values give numbers": bool(np.isfinite(f(block(rng, 4, 3), 0)).all()),
+    }
 
 
 @probe(1)
@@ -419,7 +423,9 @@ def what_the_cache_holds(f, rng):
     """The cache holds `x_hat`, (N, D), `std` with ε, (N, 1), and `gamma`, (D,)."""
     x, (gamma, beta) = faint(rng, 6, 4), affine(rng, 4)
     _, cache = f(x, gamma, beta, eps=1e-2)
-    return {f'cache["{key}"]': cache[key] for key in ("x_hat", "std", "gamma")}
+    if isinstance(cache, dict):  # what else it may hold is nobody's affair
+        cache = {key: cache[key] for key in ("x_hat", "std", "gamma") if key in cache}
+    return {"the cache": cache}
 
 
 @probe(1, hidden=True)
@@ -1660,7 +1666,10 @@ def the_mean_stays(f, rng):
     """The mean is not subtracted: equal features come out as ±γ, and not as 0."""
     gamma, _ = affine(rng, 4)
     x = np.repeat(rng.uniform(50, 300, size=(5, 1)) * [[1], [-1], [1], [-1], [1]], 4, axis=1)
-    return {"y of equal features": f(x, gamma)}
+    return {
+        "y of equal features": f(x, gamma),
+        "y of other features is not 0": bool(np.any(f(block(rng, 5, 4), gamma) != 0)),
+    }
 
 
 @probe(2)
@@ -2407,8 +2416,8 @@ def renorm_of_one_sample(f, rng):
     case = renorm_case(rng, [0.6, 1.4, 0.9], [0.5, -1.2, 0.3])
     x, *rest = case
     low = int(np.argmin(x[:, 1]))  # a sample for which one d is surely negative
-    y, r, d = f(x[low : low + 1], *rest, 3.0, 50.0)
-    return {"y": y, "r": r, "d": d}
+    y, _, d = f(x[low : low + 1], *rest, 3.0, 50.0)  # x̂ is 0, so r does not count
+    return {"y": y, "d": d}
 
 
 @mistake(
@@ -2425,7 +2434,7 @@ def clips_after_use(x, gamma, beta, running_mean, running_var, r_max, d_max, eps
 
 
 @mistake(
-    earns=6,
+    earns=7,
     hint="Without limits this is inference with running statistics, which fails at the beginning of "
     "training. Clip r to [1/r_max, r_max] and d to [-d_max, d_max].",
 )
@@ -2438,7 +2447,7 @@ def does_not_clip(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1
 
 
 @mistake(
-    earns=6,
+    earns=7,
     hint="r is a ratio: too small is as bad as too large. Its lower limit is 1/r_max.",
 )
 def clips_r_from_above_only(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
@@ -2459,6 +2468,19 @@ def clips_d_from_above_only(x, gamma, beta, running_mean, running_var, r_max, d_
     mean, std = x.mean(axis=0), np.sqrt(x.var(axis=0) + eps)
     running_std = np.sqrt(running_var + eps)
     r = np.clip(std / running_std, 1 / r_max, r_max)
+    d = np.minimum((mean - running_mean) / running_std, d_max)
+    return gamma * ((x - mean) / std * r + d) + beta, r, d
+
+
+@mistake(
+    earns=7,
+    hint="Each has a lower limit, too: 1/r_max for r, and -d_max for d.",
+)
+def clips_both_from_above_only(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
+    """r and d are limited from above only."""
+    mean, std = x.mean(axis=0), np.sqrt(x.var(axis=0) + eps)
+    running_std = np.sqrt(running_var + eps)
+    r = np.minimum(std / running_std, r_max)
     d = np.minimum((mean - running_mean) / running_std, d_max)
     return gamma * ((x - mean) / std * r + d) + beta, r, d
 
@@ -2535,7 +2557,7 @@ def takes_the_ratio_of_variances(x, gamma, beta, running_mean, running_var, r_ma
 
 
 @mistake(
-    earns=1,
+    earns=2,
     hint="Multiplying by r should turn a division by σ_B into one by σ: r = σ_B/σ.",
 )
 def turns_r_upside_down(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
@@ -3018,6 +3040,7 @@ CHAPTER = Chapter(
                 does_not_clip,
                 clips_r_from_above_only,
                 clips_d_from_above_only,
+                clips_both_from_above_only,
                 clips_d_at_zero,
                 divides_d_by_the_batch_deviation,
                 does_not_divide_d,
