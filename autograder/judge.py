@@ -521,7 +521,7 @@ def _failed(exercise: Exercise, probe: Probe, run: Run, expected: Run) -> Findin
 
 def _lacking(run: Run, expected: Run) -> list[str]:
     """The keys, as they are written, that the last call's dict does not have and should."""
-    if len(run.calls) > len(expected.calls):
+    if not 0 < len(run.calls) <= len(expected.calls):
         return []
     mine, theirs = run.calls[-1].result, expected.calls[len(run.calls) - 1].result
     if not isinstance(mine, dict) or not isinstance(theirs, dict):
