@@ -43,9 +43,11 @@ def check(
     Raises:
         UnknownExercise: there is no exercise of that name; the message suggests the nearest.
     """
+    from autograder.answers import notebook_answers
     from autograder.chapters import find
     from autograder.judge import judge
 
-    return judge(
+    report = judge(
         find(name), implementation, seed=graded_seed.get() if seed is None else seed, hidden=hidden
     )
+    return notebook_answers.get().judged(report, implementation)

@@ -101,6 +101,7 @@ class Report:
         findings: one for each probe that ran.
         points: what the whole exercise is worth.
         unseen: how many hidden probes did not run.
+        uses: the other exercises whose answers this one uses, and that did not pass either.
         printed: what the answer printed while it ran.
         warned: the warnings that it caused.
     """
@@ -109,6 +110,7 @@ class Report:
     findings: tuple[Finding, ...]
     points: float
     unseen: int = 0
+    uses: tuple[str, ...] = ()
     printed: str = ""
     warned: tuple[str, ...] = ()
 
@@ -145,8 +147,20 @@ class Report:
         """What went wrong first, in one line: the diagnosis when there is one."""
         if self.diagnoses:
             return self.diagnoses[0].summary
+        if self.uses:
+            return self.following[0]
         failed = next((f for f in self.findings if f.verdict is not Verdict.PASS), None)
         return failed.detail if failed else ""
+
+    @property
+    def following(self) -> tuple[str, str]:
+        """What to say, and what to do, where the answer uses others that did not pass."""
+        names = " and ".join(f"`{name}`" for name in self.uses)
+        does, it = ("does", "it") if len(self.uses) == 1 else ("do", "them")
+        return (
+            f"It uses {names}, which {does} not pass either.",
+            f"Mend {it} first, and check `{self.exercise}` again: it may be right then.",
+        )
 
     def __float__(self) -> float:
         return self.earned
@@ -173,6 +187,7 @@ class Report:
             "points": self.points,
             "verdict": self.verdict.value,
             "unseen_probes": self.unseen,
+            "uses": list(self.uses),
             "findings": [
                 {
                     "probe": f.probe,
@@ -214,9 +229,9 @@ class Report:
             if not ok:
                 table.add_row("", Text(f"{finding.verdict}: {detail}", style="yellow"))
         parts: list[RenderableType] = [title, Padding(table, (0, 0, 0, 2))]
-        for diagnosis in self.diagnoses:
-            parts.append(Padding(Text(f"→ {diagnosis.summary}", style="bold"), (0, 0, 0, 2)))
-            parts.append(Padding(Text(diagnosis.hint), (0, 0, 0, 4)))
+        for summary, hint in self._causes():
+            parts.append(Padding(Text(f"→ {summary}", style="bold"), (0, 0, 0, 2)))
+            parts.append(Padding(Text(hint), (0, 0, 0, 4)))
         parts += [Padding(Text(note, style="dim"), (0, 0, 0, 2)) for note in self._notes()]
         return Group(*parts)
 
@@ -238,6 +253,13 @@ class Report:
             yield finding, "as above" if same else finding.detail
             last = finding.detail or last
 
+    def _causes(self) -> Iterable[tuple[str, str]]:
+        """What went wrong, and what to do: the answers that it uses, and the mistakes found."""
+        if self.uses:
+            yield self.following
+        for diagnosis in self.diagnoses:
+            yield diagnosis.summary, diagnosis.hint
+
     def _notes(self) -> Iterable[str]:
         for warning in self.warned[:3]:
             yield f"While it ran: {warning}"
@@ -258,7 +280,7 @@ class Report:
             f'<span style="{_badge(self.passed)}">{_e(self._score())}</span></div>',
             f'<div aria-hidden="true" style="{_TRACK}"><div style="width:{share:.0%};'
             f'height:100%;background:{_GREEN}"></div></div>',
-            *(_diagnosis_html(d) for d in self.diagnoses),
+            *(_cause_html(summary, hint) for summary, hint in self._causes()),
             f'<ul style="{_LIST}">',
             *(_finding_html(f, detail) for f, detail in self._told()),
             "</ul>",
@@ -320,11 +342,8 @@ def _mark(good: bool) -> str:
     )
 
 
-def _diagnosis_html(diagnosis: Diagnosis) -> str:
-    return (
-        f'<div style="{_BOX}"><strong>{_code(diagnosis.summary)}</strong>'
-        f"<div>{_code(diagnosis.hint)}</div></div>"
-    )
+def _cause_html(summary: str, hint: str) -> str:
+    return f'<div style="{_BOX}"><strong>{_code(summary)}</strong><div>{_code(hint)}</div></div>'
 
 
 def _finding_html(finding: Finding, detail: str) -> str:

@@ -297,6 +297,25 @@ def test_reports_are_legible_on_light_and_dark_pages(browser, real, page, ink, w
 # --- JSON ------------------------------------------------------------------------------------
 
 
+class TestUses:
+    """An answer that uses others that are wrong."""
+
+    def test_it_says_where_to_begin(self):
+        made = report(finding(), WRONG, uses=("g",))
+        summary, hint = "It uses `g`, which does not pass either.", "Mend it first, and check `f`"
+        text = str(made)
+        assert text.index(summary) < text.index(hint) < text.index("It adds one.")
+        html = made.to_html()
+        assert html.index("It uses <code") < html.index("Mend it first") < html.index("It adds one")
+        assert made.to_dict()["uses"] == ["g"]
+
+    def test_a_diagnosis_is_the_headline_where_there_is_one(self):
+        assert report(WRONG, uses=("g",)).headline == "It adds one."
+        bare = finding(Verdict.WRONG, detail="it is 3 where 2 is expected")
+        made = report(bare, uses=("g", "h"))
+        assert made.headline == "It uses `g` and `h`, which do not pass either."
+
+
 class TestJson:
     def test_it_comes_back_as_it_was(self, real):
         for made in real:
@@ -311,6 +330,7 @@ class TestJson:
             "points": 4.0,
             "verdict": "WRONG",
             "unseen_probes": 1,
+            "uses": [],
             "findings": [
                 {
                     **{"probe": "p", "sentence": "It is so.", "verdict": "PASS", "earned": 1.0},

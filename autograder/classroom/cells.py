@@ -55,7 +55,7 @@ def student_names(source: NotebookNode) -> tuple[str, ...]:
     return tuple(names)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=512)
 def free_names(code: str) -> frozenset[str]:
     """The names that a cell uses without defining or importing them itself; builtins left out."""
     nodes = list(ast.walk(ast.parse(code)))

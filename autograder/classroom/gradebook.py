@@ -356,10 +356,12 @@ def comments(assignment: Assignment, result: Graded) -> dict[str, str]:
 def _comment(grade: CellGrade) -> str:
     if grade.verdict == Verdict.MISSING and not grade.report:
         return "No response." if grade.headline == "no answer" else grade.headline
-    diagnoses = (grade.report or {}).get("diagnoses", [])
-    if diagnoses:
-        return " ".join(f"{d['summary']} {d['hint']}" for d in diagnoses)
-    return f"{grade.verdict}: {grade.headline}"
+    report = grade.report or {}
+    said = [f"{d['summary']} {d['hint']}" for d in report.get("diagnoses", [])]
+    if said and report.get("uses"):
+        names = " and ".join(f"`{name}`" for name in report["uses"])
+        said.insert(0, f"It uses {names}: begin there.")
+    return " ".join(said) or f"{grade.verdict}: {grade.headline}"
 
 
 def _penalty(course: Path, student: str, score: float, seconds_late: float) -> float | None:

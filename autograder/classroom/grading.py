@@ -23,6 +23,7 @@ import nbformat
 
 import autograder
 from autograder import graded_seed
+from autograder.answers import Answers, notebook_answers
 from autograder.classroom import cells
 from autograder.classroom.secret import seed
 from autograder.classroom.submissions import (
@@ -262,7 +263,10 @@ def grade(assignment: Assignment, submission: Submission, pool: Pool, secret: by
     grades: dict[str, CellGrade] = {}
     shown = [_shown(entry, index) for index, entry in enumerate(sheet.entries)]
     early: list[tuple[Given, Node]] = []
-    with Session(pool, large_packages(sheet.entries)) as session:
+    with (
+        Session(pool, large_packages(sheet.entries)) as session,
+        following(sheet.entries),
+    ):
         _foretell(assignment, submission, sheet.entries, shown, session, secret)
         for index, (entry, cell) in enumerate(zip(sheet.entries, shown, strict=True)):
             if entry.role in (Role.STUDENT, Role.LOCKED):
@@ -380,6 +384,25 @@ def _seeded(
         yield
     finally:
         graded_seed.reset(token)
+
+
+@contextlib.contextmanager
+def following(entries: Sequence[Entry]) -> Iterator[Answers]:
+    """Have `check` say which answers of a notebook use others that are wrong."""
+
+    def names(name: str, _: object) -> set[str]:
+        used: set[str] = set()
+        for entry in entries:
+            if entry.role is Role.STUDENT and name in cells.defined(entry.source):
+                used |= cells.free_names(entry.source)
+        return used
+
+    answers = Answers(names)
+    token = notebook_answers.set(answers)
+    try:
+        yield answers
+    finally:
+        notebook_answers.reset(token)
 
 
 def _asked(assignment: Assignment, following: Sequence[Entry]) -> list[str]:

@@ -22,7 +22,7 @@ from autograder.chapters import SLUGS, chapter
 from autograder.classroom import cells, export, overview
 from autograder.classroom.cluster import grade_on_cluster
 from autograder.classroom.gradebook import notebook_path, prepare, record, write_notebook
-from autograder.classroom.grading import Graded, Session, large_packages
+from autograder.classroom.grading import Graded, Session, following, large_packages
 from autograder.classroom.judges import Judges
 from autograder.classroom.ledger import Ledger, circumstances
 from autograder.classroom.release import CourseError, course_config, course_directory
@@ -279,7 +279,11 @@ def check_notebook(console: Console, course: Path, path: Path) -> bool:
     sheet = worksheet(assignment, submission)
     exercises = {e.name: e for e in chapter(assignment.name).exercises}
     well = True
-    with Pool(preload=large_packages(sheet.entries)) as pool, Session(pool) as session:
+    with (
+        Pool(preload=large_packages(sheet.entries)) as pool,
+        Session(pool) as session,
+        following(sheet.entries) as answers,
+    ):
         for index, entry in enumerate(sheet.entries):
             if entry.role in (Role.STUDENT, Role.LOCKED):
                 try:
@@ -297,7 +301,7 @@ def check_notebook(console: Console, course: Path, path: Path) -> bool:
                 for name in names:
                     answer = session.values([name])[name]
                     token = graded_seed.set(0)
-                    report = judge(exercises[name], answer, hidden=False)
+                    report = answers.judged(judge(exercises[name], answer, hidden=False), answer)
                     graded_seed.reset(token)
                     console.print(report)
                     console.print()

@@ -179,6 +179,20 @@ class TestScores:
             e.name: "WRONG: no" for e in desk.subject.exercises
         }
 
+    def test_a_comment_says_which_answer_to_mend_first(self, hand_in, grade_all, book, desk):
+        splits = (
+            "def scale_splits(X_train, X_test):\n"
+            "    return standardize(X_train), standardize(X_test)"
+        )
+        hand_in("eve", desk.fill_in({"standardize": WRONG_DIVISOR, "scale_splits": splits}))
+        hand_in("eva", answer(desk, "scale_splits", splits))
+        grade_all()
+        assert book.comments("eve")["scale_splits"].startswith(
+            "It uses `standardize`: begin there."
+        )
+        assert "begin there" not in book.comments("eva")["scale_splits"]
+        assert "begin there" not in book.comments("eve")["standardize"]
+
     def test_a_comment_is_no_markup(self, hand_in, grade_all, book, desk):
         """A32: formgrader and feedback render comments as Markdown, HTML and all."""
         evil = "<img src=x onerror=alert(1)> [x](javascript:alert(1)) ![x](http://evil/x.png)"
