@@ -233,3 +233,32 @@ def test_a_fit_has_nothing_to_say_of_what_is_no_gradient(got):
     dy, cache = drawn((8, 4))
     dx = EXERCISES["batchnorm_backward"].reference(dy, cache)[0]
     assert paths.explain(dy, cache["x_hat"], cache["gamma"], cache["var"])(dx, got) == ""
+
+
+@pytest.mark.parametrize(
+    "name", ["batchnorm_backward_staged", "batchnorm_backward", "batchnorm2d_backward"]
+)
+@pytest.mark.parametrize("put", [True, False])
+def test_what_becomes_of_the_entries_of_the_cache_does_not_count(name, put):
+    """They do not come back from a worker, so a check in the notebook must not look at them."""
+
+    def answer(dy, cache):
+        result = EXERCISES[name].reference(dy, cache)
+        for key in list(cache):
+            if put:
+                cache[key] = None
+            else:
+                del cache[key]
+        return result
+
+    assert judge(EXERCISES[name], answer).passed
+
+
+def test_answers_that_look_at_nothing_earn_next_to_nothing():
+    def no_gradient(dy, cache):
+        return 0 * dy, 0 * cache["gamma"], 0 * cache["gamma"]
+
+    assert judge(EXERCISES["batchnorm_backward"], no_gradient).earned == 1
+    for always in ((True, 0.0), (False, 1.0)):
+        report = judge(EXERCISES["gradient_check"], lambda *args, always=always, **kwargs: always)
+        assert report.earned == 1

@@ -220,3 +220,12 @@ def test_gamma_that_meets_the_width_is_said():
 
     detail = told("batchnorm2d_forward", answer)
     assert "could not be broadcast together with shapes (3,) (4,3,5,6)" in detail
+
+
+@pytest.mark.parametrize("exercise", ["batchnorm_forward", "batchnorm2d_forward"])
+def test_a_cache_that_comes_first_is_said(exercise):
+    def answer(*args, **kwargs):
+        y, cache = EXERCISES[exercise].reference(*args, **kwargs)
+        return {"std": cache}, y
+
+    assert "the first of the two is a dict; y comes first" in told(exercise, answer)

@@ -100,8 +100,16 @@ def explained(dx, dy, cache):
     return Explained(dx, paths.explain(dy, cache["x_hat"], cache["gamma"], std))
 
 
+def not_zero(dx):
+    """Whether there is a gradient at all: zeros have many properties of the right one."""
+    return bool((np.abs(dx) > 1e-12).any())
+
+
 def untouched(dy, cache):
-    """The arrays that were handed over, to see whether they were changed."""
+    """The arrays that were handed over, to see whether they were changed.
+
+    The dict itself was handed over as a copy: what becomes of its entries does not count.
+    """
     arrays = {f'cache["{k}"]': Argument(cache[k]) for k in ("x", "mean", "var", "x_hat", "gamma")}
     return {"dy": Argument(dy), **arrays}
 
@@ -199,7 +207,7 @@ def staged_x(f, rng):
     """At the input, the path through the mean joins the other two: dx is the whole gradient."""
     x, dy = batch(rng)
     cache = cached(x)
-    return {"dx": explained(f(dy, cache)["dx"], dy, cache)}
+    return {"dx": explained(f(dy, dict(cache))["dx"], dy, cache)}
 
 
 @probe(1)
@@ -207,7 +215,7 @@ def staged_leaves_its_inputs_alone(f, rng):
     """dy and the arrays in the cache are left as they were."""
     x, dy = batch(rng)
     cache = cached(x)
-    grads = f(dy, cache)
+    grads = f(dy, dict(cache))
     return {**untouched(dy, cache), "dx_hat": grads["dx_hat"], "dbeta": grads["dbeta"]}
 
 
@@ -426,6 +434,33 @@ def staged_without_the_square_of_the_reciprocal(dy, cache):
     dinv_std = (dx_hat * centered).sum(axis=0)
     dstd = -dinv_std / std
     dvar = dstd / (2 * std)
+    dsquared = np.ones_like(dy) * dvar / N
+    dcentered = dx_hat / std + 2 * centered * dsquared
+    dmean = -dcentered.sum(axis=0)
+    return {
+        "dbeta": dy.sum(axis=0),
+        "dgamma": (dy * cache["x_hat"]).sum(axis=0),
+        "dx_hat": dx_hat,
+        "dinv_std": dinv_std,
+        "dstd": dstd,
+        "dvar": dvar,
+        "dsquared": dsquared,
+        "dcentered": dcentered,
+        "dmean": dmean,
+        "dx": dcentered + dmean / N,
+    }
+
+
+@mistake(earns=7, hint="The derivative of √v is 1/(2√v): a factor ½ is missing.")
+def staged_forgets_the_half_of_the_root(dy, cache):
+    """The root is differentiated to 1/std where it should be 1/(2 std)."""
+    N = len(dy)
+    centered = cache["x"] - cache["mean"]
+    std = np.sqrt(cache["var"] + cache["eps"])
+    dx_hat = dy * cache["gamma"]
+    dinv_std = (dx_hat * centered).sum(axis=0)
+    dstd = -dinv_std / std**2
+    dvar = dstd / std
     dsquared = np.ones_like(dy) * dvar / N
     dcentered = dx_hat / std + 2 * centered * dsquared
     dmean = -dcentered.sum(axis=0)
@@ -830,7 +865,7 @@ def gradient_of_the_input(f, rng):
     """dx holds all three paths: the direct one, the mean's and the variance's."""
     x, dy = batch(rng)
     cache = cached(x)
-    dx, _, _ = f(dy, cache)
+    dx, _, _ = f(dy, dict(cache))
     return {"dx": explained(dx, dy, cache)}
 
 
@@ -839,7 +874,7 @@ def columns_sum_to_zero(f, rng):
     """Shifting a feature in all samples changes nothing, so each column of dx sums to 0."""
     x, dy = batch(rng, 6)
     dx, _, _ = f(dy, cached(x))
-    return {"the column sums of dx": dx.sum(axis=0)}
+    return {"the column sums of dx": dx.sum(axis=0), "dx is not 0 everywhere": not_zero(dx)}
 
 
 @probe(1)
@@ -847,8 +882,11 @@ def orthogonal_to_x_hat(f, rng):
     """Without eps, stretching a feature changes nothing either: dx is orthogonal to x_hat."""
     x, dy = batch(rng, 6)
     cache = cached(x, eps=0.0)
-    dx, _, _ = f(dy, cache)
-    return {"the column sums of dx * x_hat": (dx * cache["x_hat"]).sum(axis=0)}
+    dx, _, _ = f(dy, dict(cache))
+    return {
+        "the column sums of dx * x_hat": (dx * cache["x_hat"]).sum(axis=0),
+        "dx is not 0 everywhere": not_zero(dx),
+    }
 
 
 @probe(1)
@@ -856,8 +894,8 @@ def inputs_are_left_alone(f, rng):
     """dy and the arrays in the cache are left as they were, and a second call gives the same."""
     x, dy = batch(rng)
     cache = cached(x)
-    first = np.array(f(dy, cache)[0])  # a copy: what was returned may be dy itself
-    second, _, _ = f(dy, cache)
+    first = np.array(f(dy, dict(cache))[0])  # a copy: what was returned may be dy itself
+    second, _, _ = f(dy, dict(cache))
     return {
         **untouched(dy, cache),
         "how far the second dx is from the first": np.abs(second - first).max(),
@@ -869,7 +907,7 @@ def with_a_large_eps(f, rng):
     """eps counts exactly as it did in the forward pass, also when it is as large as the variance."""
     x, dy = batch(rng)
     cache = cached(x, eps=0.3)
-    dx, _, _ = f(dy, cache)
+    dx, _, _ = f(dy, dict(cache))
     return {"dx for eps=0.3": explained(dx, dy, cache)}
 
 
@@ -889,9 +927,14 @@ def blind_directions(f, rng):
     """A dy that is constant, or a multiple of x_hat, is not passed on at all (without eps)."""
     x, dy = batch(rng)
     cache = cached(x, eps=0.0)
-    constant, _, _ = f(np.ones_like(dy) * dy[0], cache)
-    stretch, _, _ = f(cache["x_hat"] * dy[0], cache)
-    return {"dx for a constant dy": constant, "dx for a dy that is a multiple of x_hat": stretch}
+    constant, _, _ = f(np.ones_like(dy) * dy[0], dict(cache))
+    stretch, _, _ = f(cache["x_hat"] * dy[0], dict(cache))
+    other, _, _ = f(dy, dict(cache))
+    return {
+        "dx for a constant dy": constant,
+        "dx for a dy that is a multiple of x_hat": stretch,
+        "dx for another dy is not 0 everywhere": not_zero(other),
+    }
 
 
 @mistake(earns=3, hint=CONSTANTS_HINT)
@@ -1022,6 +1065,18 @@ def takes_centered_for_x_hat(dy, cache):
     scale = cache["gamma"] / np.sqrt(cache["var"] + cache["eps"])
     centered = cache["x"] - cache["mean"]
     dx = scale * (dy - dy.mean(axis=0) - centered * (dy * x_hat).mean(axis=0))
+    return dx, (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+
+
+@mistake(
+    earns=3,
+    hint="The variance's term is a multiple of the *normalized* input: `x_hat` of the cache, not `x`.",
+)
+def takes_x_for_x_hat(dy, cache):
+    """The variance's term is a multiple of x, the raw input, where it should be one of x_hat."""
+    x_hat = cache["x_hat"]
+    scale = cache["gamma"] / np.sqrt(cache["var"] + cache["eps"])
+    dx = scale * (dy - dy.mean(axis=0) - cache["x"] * (dy * x_hat).mean(axis=0))
     return dx, (dy * x_hat).sum(axis=0), dy.sum(axis=0)
 
 
@@ -1222,7 +1277,7 @@ def gradient_of_the_images(f, rng):
     """dx, of shape (N, C, H, W), holds all three paths, channel by channel."""
     x, dy = images(rng)
     cache = cached_images(x)
-    dx, _, _ = f(dy, cache)
+    dx, _, _ = f(dy, dict(cache))
     return {"dx": explained(dx, dy, cache)}
 
 
@@ -1231,7 +1286,7 @@ def images_are_left_alone(f, rng):
     """dy and the arrays in the cache are left as they were."""
     x, dy = images(rng)
     cache = cached_images(x)
-    dx, _, _ = f(dy, cache)
+    dx, _, _ = f(dy, dict(cache))
     return {**untouched(dy, cache), "the size of dx": dx.shape}
 
 
@@ -1240,7 +1295,7 @@ def as_many_channels_as_columns(f, rng):
     """Images with as many channels as columns of pixels (C = W), too: gamma belongs to channels."""
     x, dy = images(rng, (3, 4, 2, 4))
     cache = cached_images(x, eps=0.2)
-    dx, _, _ = f(dy, cache)
+    dx, _, _ = f(dy, dict(cache))
     return {"dx for C = W = 4, eps=0.2": explained(dx, dy, cache)}
 
 
@@ -1263,6 +1318,21 @@ def divides_by_the_number_of_images(dy, cache):
     dbeta, dgamma = dy.sum(axis=(0, 2, 3)), (dy * x_hat).sum(axis=(0, 2, 3))
     corrections = dbeta[:, None, None] + x_hat * dgamma[:, None, None]
     dx = scale[:, None, None] * (dy - corrections / len(dy))
+    return dx, dgamma, dbeta
+
+
+@mistake(
+    earns=4,
+    hint="The mean of a channel runs over all N images: it has N·H·W values, not H·W. "
+    "`dy.size / C` counts them.",
+)
+def divides_by_the_number_of_pixels(dy, cache):
+    """The sums in dx are divided by H·W, the pixels of one image, where there are N·H·W values."""
+    x_hat = cache["x_hat"]
+    scale = cache["gamma"] / np.sqrt(cache["var"] + cache["eps"])
+    dbeta, dgamma = dy.sum(axis=(0, 2, 3)), (dy * x_hat).sum(axis=(0, 2, 3))
+    corrections = dbeta[:, None, None] + x_hat * dgamma[:, None, None]
+    dx = scale[:, None, None] * (dy - corrections / (dy.shape[2] * dy.shape[3]))
     return dx, dgamma, dbeta
 
 
@@ -1417,7 +1487,7 @@ def eval_gradient_of_the_input(f, rng):
     """In inference mode the statistics are constants, and dx has the direct path only."""
     x, dy = batch(rng)
     cache = cached_eval(rng, x)
-    dx, _, _ = f(dy, cache)
+    dx, _, _ = f(dy, dict(cache))
     std = np.sqrt(cache["running_var"] + cache["eps"])
     x_hat = (x - cache["running_mean"]) / std
     return {"dx": Explained(dx, paths.explain(dy, x_hat, cache["gamma"], std))}
@@ -1530,6 +1600,16 @@ def eval_freezes_the_parameters(dy, cache):
     return dx, np.zeros_like(cache["gamma"]), np.zeros_like(cache["gamma"])
 
 
+@mistake(
+    earns=3, hint="The order of the result is (dx, dgamma, dbeta); you return (dx, dbeta, dgamma)."
+)
+def eval_exchanges_dgamma_and_dbeta(dy, cache):
+    """dgamma and dbeta are returned in the wrong order."""
+    std = np.sqrt(cache["running_var"] + cache["eps"])
+    dgamma = (dy * (cache["x"] - cache["running_mean"]) / std).sum(axis=0)
+    return cache["gamma"] / std * dy, dy.sum(axis=0), dgamma
+
+
 def eval_by_einsum(dy, cache):
     scale = (cache["running_var"] + cache["eps"]) ** -0.5
     x_hat = scale * (cache["x"] - cache["running_mean"])
@@ -1585,19 +1665,21 @@ def problem(rng, name, shape=(4, 3)):
 
 @probe(2)
 def accepts_right_gradients(f, rng):
-    """Right gradients are accepted, whichever function they belong to."""
+    """Right gradients are accepted, whichever function they belong to, and one far off is not."""
     seen = {}
     for name in FUNCTIONS:
         x, dy, dx = problem(rng, name)
         accepted, error = f(name, x, dy, dx)
         seen[f"{name}: accepted"] = accepted
         seen[f"{name}: the error is below 1e-7"] = bool(error < 1e-7)
+    x, dy, dx = problem(rng, "cube")
+    seen["cube, ten times the gradient: accepted"] = f("cube", x, dy, 10 * dx)[0]
     return seen
 
 
 @probe(2)
 def rejects_wrong_gradients(f, rng):
-    """Wrong gradients are rejected: a factor, a missing path, a single wrong entry."""
+    """Wrong gradients are rejected: a factor, a missing path, a single wrong entry. A right one is not."""
     x, dy, dx = problem(rng, "cube")
     one = dx.copy()
     one[3, 2] *= 1.01
@@ -1613,6 +1695,8 @@ def rejects_wrong_gradients(f, rng):
     }.items():
         accepted, _ = f(*arguments)
         seen[f"{what}: accepted"] = accepted
+    right = problem(rng, "relu")
+    seen["the right gradient, tolerance=0.9: accepted"] = f("relu", *right, tolerance=0.9)[0]
     return seen
 
 
@@ -1661,12 +1745,16 @@ def nothing_is_changed(f, rng):
 
 @probe(1)
 def works_in_double_precision(f, rng):
-    """A float32 input is checked in float64: a right gradient is accepted."""
+    """A float32 input is checked in float64: a right gradient is accepted, and one far off is not."""
     x, dy, dx = problem(rng, "cube")
     x = x.astype(np.float32)
     dx = true_gradient("cube", x.astype(np.float64), dy)
     accepted, error = f("cube", x, dy, dx)
-    return {"accepted": accepted, "the error is below 1e-7": bool(error < 1e-7)}
+    return {
+        "accepted": accepted,
+        "the error is below 1e-7": bool(error < 1e-7),
+        "ten times the gradient: accepted": f("cube", x, dy, 10 * dx)[0],
+    }
 
 
 @probe(1, hidden=True)
@@ -1892,6 +1980,61 @@ def ignores_the_tolerance(name, x, dy, dx, h=1e-5, tolerance=1e-6):
     return bool(error <= 1e-6), float(error)
 
 
+@mistake(
+    earns=8,
+    hint="Put the entry back to where it was before you move the next one. Outputs that depend on "
+    "several entries, as those of batch normalization do, are off otherwise.",
+)
+def leaves_the_entries_moved(name, x, dy, dx, h=1e-5, tolerance=1e-6):
+    """The entries of the copy that were moved are not put back before the next ones are tried."""
+    f = FUNCTIONS[name]
+    x = np.array(x, dtype=np.float64)
+    numerical = np.empty_like(x)
+    for i in np.ndindex(x.shape):
+        x[i] += h
+        up = f(x)
+        x[i] -= 2 * h
+        numerical[i] = (dy * (up - f(x))).sum() / (2 * h)
+    size = max(np.linalg.norm(dx), np.linalg.norm(numerical), 1e-3)
+    error = np.linalg.norm(dx - numerical) / size
+    return bool(error <= tolerance), float(error)
+
+
+@mistake(earns=1, hint="The order of the result is (accepted, error).")
+def returns_the_error_first(name, x, dy, dx, h=1e-5, tolerance=1e-6):
+    """The two results are returned in the wrong order: the error comes first."""
+    f = FUNCTIONS[name]
+    x = np.array(x, dtype=np.float64)
+    numerical = np.empty_like(x)
+    for i in np.ndindex(x.shape):
+        up, down = x.copy(), x.copy()
+        up[i] += h
+        down[i] -= h
+        numerical[i] = (dy * (f(up) - f(down))).sum() / (2 * h)
+    size = max(np.linalg.norm(dx), np.linalg.norm(numerical), 1e-3)
+    error = np.linalg.norm(dx - numerical) / size
+    return float(error), bool(error <= tolerance)
+
+
+@mistake(
+    earns=3,
+    hint="A gradient is accepted if its error is *small*: at most `tolerance`.",
+)
+def accepts_what_it_should_reject(name, x, dy, dx, h=1e-5, tolerance=1e-6):
+    """`accepted` is the wrong way round: it says whether the error is larger than `tolerance`."""
+    f = FUNCTIONS[name]
+    x = np.array(x, dtype=np.float64)
+    numerical = np.empty_like(x)
+    for i in np.ndindex(x.shape):
+        up, down = x.copy(), x.copy()
+        up[i] += h
+        down[i] -= h
+        numerical[i] = (dy * (f(up) - f(down))).sum() / (2 * h)
+    size = max(np.linalg.norm(dx), np.linalg.norm(numerical), 1e-3)
+    error = np.linalg.norm(dx - numerical) / size
+    return bool(error > tolerance), float(error)
+
+
 def check_of_flat_arrays(name, x, dy, dx, h=1e-5, tolerance=1e-6):
     def loss(flat):
         return np.vdot(dy, FUNCTIONS[name](flat.reshape(x.shape)))
@@ -1946,7 +2089,8 @@ def jacobian_entries(f, rng):
 @probe(1)
 def jacobian_rows_sum_to_zero(f, rng):
     """Every row sums to 0: moving all samples together moves no output."""
-    return {"the row sums": f(values(rng), eps=0.5).sum(axis=1)}
+    J = f(values(rng), eps=0.5)
+    return {"the row sums": J.sum(axis=1), "J is not 0 everywhere": not_zero(J)}
 
 
 @probe(1)
@@ -1963,8 +2107,13 @@ def jacobian_has_rank_n_minus_2(f, rng):
 
 @probe(1, hidden=True)
 def jacobian_with_a_large_eps(f, rng):
-    """eps counts as in the forward pass, also when it is as large as the variance."""
-    return {"the Jacobian for eps=5": f(values(rng, 4), eps=5.0)}
+    """eps counts as in the forward pass, also when it is as large as the variance, and when both are tiny."""
+    large, x = f(values(rng, 4), eps=5.0), 1e-5 * rng.normal(size=6)
+    return {
+        "the Jacobian for eps=5": large,
+        "std times the Jacobian for deviations near 1e-5 and eps=1e-14": np.sqrt(x.var() + 1e-14)
+        * f(x, eps=1e-14),
+    }
 
 
 @mistake(earns=1, hint=NO_VARIANCE_HINT)
@@ -2057,6 +2206,24 @@ def jacobian_divides_by_n_minus_1(x, eps=1e-5):
     return (np.eye(N) - 1 / N - np.outer(x_hat, x_hat) / N) / std
 
 
+@mistake(
+    earns=5,
+    hint="A difference is good as long as its step is small beside the spread of x, and you do not "
+    "know the spread beforehand. A formula is asked, and it has no step.",
+)
+def jacobian_by_central_differences(x, eps=1e-5):
+    """The derivatives are found by differences with a step of 1e-5, not by a formula."""
+    J = np.empty((len(x), len(x)))
+    for j in range(len(x)):
+        up, down = x.copy(), x.copy()
+        up[j] += 1e-5
+        down[j] -= 1e-5
+        high = (up - up.mean()) / np.sqrt(up.var() + eps)
+        low = (down - down.mean()) / np.sqrt(down.var() + eps)
+        J[:, j] = (high - low) / 2e-5
+    return J
+
+
 def jacobian_by_columns(x, eps=1e-5):
     n = x.size
     inv = 1 / np.sqrt(np.mean((x - x.mean()) ** 2) + eps)
@@ -2111,6 +2278,7 @@ CHAPTER = Chapter(
                 staged_without_the_two_of_the_square,
                 staged_with_the_wrong_sign_of_dstd,
                 staged_without_the_square_of_the_reciprocal,
+                staged_forgets_the_half_of_the_root,
                 staged_multiplies_by_the_root,
                 staged_divides_by_n_minus_1,
                 staged_forgets_the_n_of_the_variance,
@@ -2152,6 +2320,7 @@ CHAPTER = Chapter(
                 adds_the_mean_term,
                 divides_the_variance_term_by_n_minus_1,
                 takes_centered_for_x_hat,
+                takes_x_for_x_hat,
                 scales_the_direct_term_only,
                 forgets_eps,
                 counts_eps_twice,
@@ -2180,6 +2349,7 @@ CHAPTER = Chapter(
             ),
             mistakes=(
                 divides_by_the_number_of_images,
+                divides_by_the_number_of_pixels,
                 goes_back_image_by_image,
                 goes_back_pixel_by_pixel,
                 reshapes_without_transposing,
@@ -2213,6 +2383,7 @@ CHAPTER = Chapter(
                 eval_divides_by_the_variance,
                 eval_forgets_eps,
                 eval_freezes_the_parameters,
+                eval_exchanges_dgamma_and_dbeta,
             ),
             alternatives=(eval_by_einsum, eval_sample_by_sample),
             tolerance=TOLERANCE,
@@ -2241,6 +2412,9 @@ CHAPTER = Chapter(
                 does_not_move_back,
                 works_in_the_precision_of_x,
                 ignores_the_tolerance,
+                leaves_the_entries_moved,
+                returns_the_error_first,
+                accepts_what_it_should_reject,
             ),
             alternatives=(check_of_flat_arrays, check_entry_by_entry),
             equivalents={
@@ -2280,6 +2454,7 @@ CHAPTER = Chapter(
                 jacobian_adds_the_variance_term,
                 jacobian_without_eps,
                 jacobian_divides_by_n_minus_1,
+                jacobian_by_central_differences,
             ),
             alternatives=(jacobian_by_columns, jacobian_by_the_quotient_rule),
             tolerance=TOLERANCE,

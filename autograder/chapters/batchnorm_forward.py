@@ -117,6 +117,8 @@ def near(got, expected, margin):
 def output(result):
     """y, of the pair (y, cache)."""
     y, _cache = result
+    if isinstance(y, (dict, tuple)):
+        raise TypeError(f"the first of the two is a {type(y).__name__}; y comes first")
     return y
 
 
@@ -174,6 +176,7 @@ def right_in_float64_far_from_zero(f, rng):
     true = x.var(axis=0)
     return {
         "the variances of the same batch around zero, times 10⁴": f(moved_to_zero(x)),
+        "the variances for means near 4000": f(rng.normal(size=(64, 3)) + 4000),
         "every variance is within 1 % of the true one": near(f(x), true, 0.01 * true),
     }
 
@@ -277,6 +280,18 @@ def variance_changes_its_input(x):
 def variance_rounds_to_float32(x):
     """The batch is converted to float32 first, and digits are lost."""
     return x.astype(np.float32).var(axis=0)
+
+
+@mistake(
+    earns=6,
+    hint="Converting back brings back the dtype, but not the digits. Compute in the batch's own "
+    "dtype.",
+)
+def variance_takes_a_detour_through_float32(x):
+    """A float64 batch is rounded to float32 on the way: the result has the right dtype, but has
+    lost half of its digits.
+    """
+    return x.astype(np.float32).var(axis=0).astype(x.dtype)
 
 
 def variance_by_numpy(x):
@@ -994,7 +1009,7 @@ def one_image_is_a_batch(f, rng):
 
 @probe(1)
 def images_stay_float32_and_untouched(f, rng):
-    """When all arguments are float32, so is y; x is left as it was."""
+    """When all arguments are float32, so is y, to 0.05 even for means near 10 000; x is left as it was."""
     x, (gamma, beta) = images(rng), affine(rng, 3)
     double = output(f(x.copy(), gamma, beta, eps=1e-14))
     x, gamma, beta = (a.astype(np.float32) for a in (x, gamma, beta))
@@ -1002,11 +1017,19 @@ def images_stay_float32_and_untouched(f, rng):
         x, gamma[:, None, None].astype(float), beta[:, None, None], 1e-5, (0, 2, 3)
     )
     y = output(f(x, gamma, beta, eps=1e-5))
+    far = (rng.normal(size=x.shape) + 10_000).astype(np.float32)
+    far_true = exactly_normalized(
+        far, gamma[:, None, None].astype(float), beta[:, None, None], 1e-5, (0, 2, 3)
+    )
+    far_y = output(f(far, gamma, beta, eps=1e-5))
     return {
         "y in float64": double,
         "the dtype of y": str(np.asarray(y).dtype),
         "x": Argument(x),
         "every entry of y is within 0.001 of the true one": near(y, true, 1e-3),
+        "every entry of y is within 0.05 of the true one for means near 10 000": near(
+            far_y, far_true, 0.05
+        ),
     }
 
 
@@ -1191,6 +1214,31 @@ def images_without_gamma_and_beta(x, gamma, beta, eps=1e-5):
     return x_hat, x_hat
 
 
+@mistake(earns=0, hint="The shift is missing: y = γ·x̂ + β, per channel.")
+def images_without_beta(x, gamma, beta, eps=1e-5):
+    """β is not added."""
+    mean, var = x.mean(axis=(0, 2, 3), keepdims=True), x.var(axis=(0, 2, 3), keepdims=True)
+    x_hat = (x - mean) / np.sqrt(var + eps)
+    return gamma.reshape(1, -1, 1, 1) * x_hat, x_hat
+
+
+@mistake(earns=8, hint=EPS_IGNORED_HINT)
+def images_ignore_eps(x, gamma, beta, eps=1e-5):
+    """ε is not used."""
+    mean, std = x.mean(axis=(0, 2, 3), keepdims=True), x.std(axis=(0, 2, 3), keepdims=True)
+    x_hat = (x - mean) / std
+    return gamma.reshape(1, -1, 1, 1) * x_hat + beta.reshape(1, -1, 1, 1), x_hat
+
+
+@mistake(earns=8, hint=ONE_PASS_HINT)
+def images_in_one_pass(x, gamma, beta, eps=1e-5):
+    """The variance is computed as E[x²] - E[x]², which loses its digits when the mean is large."""
+    mean = x.mean(axis=(0, 2, 3), keepdims=True)
+    var = (x**2).mean(axis=(0, 2, 3), keepdims=True) - mean**2
+    x_hat = (x - mean) / np.sqrt(var + eps)
+    return gamma.reshape(1, -1, 1, 1) * x_hat + beta.reshape(1, -1, 1, 1), x_hat
+
+
 @mistake(earns=8, hint=IN_PLACE_HINT)
 def images_are_changed_in_place(x, gamma, beta, eps=1e-5):
     """x is centred in place, so that the caller's images are gone."""
@@ -1279,7 +1327,7 @@ def vectors_are_left_alone(f, rng):
     "large by exactly b.",
 )
 def only_drops_the_bias(b, gamma, beta, mean, var):
-    """The bias is dropped and nothing else is changed; the kept mean still contains it."""
+    """The kept mean stays as it was, and still contains the bias."""
     return gamma.copy(), beta.copy(), mean.copy(), var.copy()
 
 
@@ -1291,6 +1339,26 @@ def only_drops_the_bias(b, gamma, beta, mean, var):
 def adds_the_bias_to_beta(b, gamma, beta, mean, var):
     """The bias is added to β."""
     return gamma.copy(), beta + b, mean.copy(), var.copy()
+
+
+@mistake(
+    earns=0,
+    hint="b is not hidden in β, which is added after the normalization. It is hidden in the kept "
+    "mean, which is one of sums *with* b.",
+)
+def subtracts_the_bias_from_beta(b, gamma, beta, mean, var):
+    """The bias is subtracted from β."""
+    return gamma.copy(), beta - b, mean.copy(), var.copy()
+
+
+@mistake(
+    earns=0,
+    hint="On its way to the output b is divided by √(σ² + ε), too; and even then β would be right for "
+    "the kept statistics only. Look at where else b is hidden: in the kept mean.",
+)
+def adds_gamma_times_the_bias_to_beta(b, gamma, beta, mean, var):
+    """γ·b is added to β."""
+    return gamma.copy(), beta + gamma * b, mean.copy(), var.copy()
 
 
 @mistake(
@@ -1405,6 +1473,7 @@ CHAPTER = Chapter(
                 variance_promotes_to_float64,
                 variance_changes_its_input,
                 variance_rounds_to_float32,
+                variance_takes_a_detour_through_float32,
             ),
             alternatives=(
                 variance_by_numpy,
@@ -1547,6 +1616,9 @@ CHAPTER = Chapter(
                 images_promote_to_float64,
                 shares_the_statistics_of_one_channel,
                 images_without_gamma_and_beta,
+                images_without_beta,
+                images_ignore_eps,
+                images_in_one_pass,
                 images_are_changed_in_place,
             ),
             alternatives=(images_as_a_table, images_by_channels, images_with_keepdims),
@@ -1564,6 +1636,8 @@ CHAPTER = Chapter(
             mistakes=(
                 only_drops_the_bias,
                 adds_the_bias_to_beta,
+                subtracts_the_bias_from_beta,
+                adds_gamma_times_the_bias_to_beta,
                 folds_the_bias_into_beta,
                 adds_the_bias_to_the_mean,
                 folds_the_bias_twice,

@@ -1634,8 +1634,10 @@ def norms_along_the_steps(f, rng):
 def norms_begin_with_the_given_one(f, rng):
     """`norms` has steps + 1 entries and begins with the given norm; 0 steps leave just that."""
     given = decaying(rng)
+    three = f(*given, 3)["norms"]
     return {
-        "the shape of norms for 3 steps": list(np.shape(f(*given, 3)["norms"])),
+        "the shape of norms for 3 steps": list(np.shape(three)),
+        "the first of the norms for 3 steps": three[:1],
         "norms for no step": f(*given, 0)["norms"],
     }
 
@@ -1821,6 +1823,43 @@ def leaves_out_the_start(norm, c, lr, decay, steps):
     equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
     return {
         "norms": np.array(norms[1:]),
+        "equilibrium": float(equilibrium),
+        "rotation": float(np.arccos(1 - lr * decay)),
+    }
+
+
+@mistake(
+    earns=5,
+    hint="The list begins with the norm that you are given, before any step: note down each norm "
+    "*before* the step that changes it.",
+)
+def begins_after_the_first_step(norm, c, lr, decay, steps):
+    """`norms` begins with the norm after the first step, and goes one step too far."""
+    norms, now = [], norm
+    for _ in range(steps + 1):
+        now = np.hypot((1 - lr * decay) * now, lr * c / now)
+        norms.append(now)
+    equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
+    return {
+        "norms": np.array(norms),
+        "equilibrium": float(equilibrium),
+        "rotation": float(np.arccos(1 - lr * decay)),
+    }
+
+
+@mistake(
+    earns=5,
+    hint="The given norm is the one before the first step: n more follow it, one for each step.",
+)
+def takes_one_step_too_few(norm, c, lr, decay, steps):
+    """`norms` has as many entries as there are steps: the norm after the last step is missing."""
+    norms = [norm]
+    for _ in range(steps - 1):
+        shrunk = (1 - lr * decay) * norms[-1]
+        norms.append(np.hypot(shrunk, lr * c / norms[-1]))
+    equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
+    return {
+        "norms": np.array(norms),
         "equilibrium": float(equilibrium),
         "rotation": float(np.arccos(1 - lr * decay)),
     }
@@ -2024,22 +2063,30 @@ def normalized_layer(rng, samples=12, inputs=6, units=4):
     return X, W, rng.normal(size=(samples, units))
 
 
+def of_either_sign(f, X, W, C, a, eps, of=None):
+    """What f finds for X, and for -X, where f(W), ⟨w, g⟩ and g have all signs the other way."""
+    found = {"X": f(X, W.copy(), C, a, eps), "-X": f(-X, W.copy(), C, a, eps)}
+    if of is None:
+        return {f"the residuals for {inputs}": all_three for inputs, all_three in found.items()}
+    return {f"{of} for {inputs}": all_three[of] for inputs, all_three in found.items()}
+
+
 @probe(2)
 def residual_of_the_output(f, rng):
     """`output` is the largest |f(aW) - f(W)|."""
-    return {"output": f(*normalized_layer(rng), 3.0, 0.1)["output"]}
+    return of_either_sign(f, *normalized_layer(rng), 3.0, 0.1, of="output")
 
 
 @probe(2)
 def residual_of_the_radial_part(f, rng):
     """`radial` is the largest |⟨w, g⟩| of a unit, with w and g at the given W."""
-    return {"radial": f(*normalized_layer(rng), 3.0, 0.1)["radial"]}
+    return of_either_sign(f, *normalized_layer(rng), 3.0, 0.1, of="radial")
 
 
 @probe(2)
 def residual_of_the_gradient(f, rng):
     """`gradient` is the largest |a g(aW) - g(W)|."""
-    return {"gradient": f(*normalized_layer(rng), 3.0, 0.1)["gradient"]}
+    return of_either_sign(f, *normalized_layer(rng), 3.0, 0.1, of="gradient")
 
 
 @probe(1)
@@ -2052,26 +2099,22 @@ def exactly_invariant_without_eps(f, rng):
 @probe(1)
 def residuals_of_a_square_layer(f, rng):
     """A layer with as many inputs as units is measured like any other."""
-    return {"the residuals": f(*normalized_layer(rng, 9, 5, 5), 0.5, 0.05)}
+    return of_either_sign(f, *normalized_layer(rng, 9, 5, 5), 0.5, 0.05)
 
 
 @probe(1)
 def residuals_leave_the_arrays_alone(f, rng):
     """`W`, `X` and `C` are left as they were, and the output's residual is right."""
     X, W, C = normalized_layer(rng)
-    found = f(X, W, C, 0.5, 0.1)
-    return {
-        "W": Argument(W),
-        "X": Argument(X),
-        "C": Argument(C),
-        "output": found["output"],
-    }
+    right = of_either_sign(f, X.copy(), W, C.copy(), 0.5, 0.1, of="output")
+    f(X, W, C, 0.5, 0.1)
+    return {"W": Argument(W), "X": Argument(X), "C": Argument(C), **right}
 
 
 @probe(1, hidden=True)
 def small_weights_feel_a_small_eps(f, rng):
     """With eps = 1e-5 as in practice, weights of a hundredth of their size show it."""
-    return {"the residuals": f(*normalized_layer(rng), 0.01, 1e-5)}
+    return of_either_sign(f, *normalized_layer(rng), 0.01, 1e-5)
 
 
 @mistake(
@@ -2463,6 +2506,75 @@ def scales_the_weights_in_place(X, W, C, a, eps):
     }
 
 
+@mistake(
+    earns=1,
+    hint="The largest absolute value of all entries is asked: `np.abs(…).max()`, not `np.linalg.norm`.",
+)
+def takes_norms_for_maxima(X, W, C, a, eps):
+    """The norms of the differences are returned where the largest entries are asked."""
+
+    def layer(W):
+        u = X @ W
+        std = np.sqrt(u.var(axis=0) + eps)
+        y = (u - u.mean(axis=0)) / std
+        du = (C - C.mean(axis=0) - y * (C * y).mean(axis=0)) / std
+        return y, X.T @ du
+
+    y, g = layer(W)
+    y_scaled, g_scaled = layer(a * W)
+    return {
+        "output": float(np.linalg.norm(y_scaled - y)),
+        "radial": float(np.linalg.norm((W * g).sum(axis=0))),
+        "gradient": float(np.linalg.norm(a * g_scaled - g)),
+    }
+
+
+@mistake(
+    earns=1,
+    hint="A mean hides the units that are worst. Take the largest: `max`, not `mean`.",
+)
+def takes_means_for_maxima(X, W, C, a, eps):
+    """The absolute values are averaged where the largest is asked."""
+
+    def layer(W):
+        u = X @ W
+        std = np.sqrt(u.var(axis=0) + eps)
+        y = (u - u.mean(axis=0)) / std
+        du = (C - C.mean(axis=0) - y * (C * y).mean(axis=0)) / std
+        return y, X.T @ du
+
+    y, g = layer(W)
+    y_scaled, g_scaled = layer(a * W)
+    return {
+        "output": float(np.abs(y_scaled - y).mean()),
+        "radial": float(np.abs((W * g).sum(axis=0)).mean()),
+        "gradient": float(np.abs(a * g_scaled - g).mean()),
+    }
+
+
+@mistake(
+    earns=1,
+    hint="A difference of -1 is as large as one of 1: take absolute values before the maximum.",
+)
+def forgets_the_absolute_value(X, W, C, a, eps):
+    """The largest value is taken with its sign, so that large negative ones do not count."""
+
+    def layer(W):
+        u = X @ W
+        std = np.sqrt(u.var(axis=0) + eps)
+        y = (u - u.mean(axis=0)) / std
+        du = (C - C.mean(axis=0) - y * (C * y).mean(axis=0)) / std
+        return y, X.T @ du
+
+    y, g = layer(W)
+    y_scaled, g_scaled = layer(a * W)
+    return {
+        "output": float((y_scaled - y).max()),
+        "radial": float((W * g).sum(axis=0).max()),
+        "gradient": float((a * g_scaled - g).max()),
+    }
+
+
 def scale_invariance_by_the_jacobian(X, W, C, a, eps):
     # Each unit on its own, its Jacobian dy/du written out as an N×N matrix.
     n = len(X)
@@ -2533,9 +2645,13 @@ TINY = 1e-12
 """An ε that leaves no trace, for the probes that ask for something else."""
 
 
-def stack(rng, depth=3, width=6, samples=16):
+LARGE = 1e4
+"""A scale of the weights beside which any small ε leaves no trace, also one that is built in."""
+
+
+def stack(rng, depth=3, width=6, samples=16, scale=LARGE):
     """Inputs, square weight matrices and the gradient that arrives at the top."""
-    weights = network(rng, (width,) * (depth + 1))
+    weights = [scale * W for W in network(rng, (width,) * (depth + 1))]
     return rng.normal(size=(samples, width)), weights, rng.normal(size=(samples, width))
 
 
@@ -2564,13 +2680,14 @@ def factor_of_a_single_layer(f, rng):
 def factor_of_layers_of_any_width(f, rng):
     """Plain layers may become wider and narrower."""
     X, upstream = rng.normal(size=(16, 5)), rng.normal(size=(16, 3))
-    return {"the plain factor": f(X, network(rng, (5, 8, 4, 3)), upstream, False, eps=TINY)}
+    weights = [LARGE * W for W in network(rng, (5, 8, 4, 3))]
+    return {"the plain factor": f(X, weights, upstream, False, eps=TINY)}
 
 
 @probe(1)
 def eps_in_the_blocks(f, rng):
     """`eps` is added to the variance, under the root; it matters for pre-activations near 0.01."""
-    X, weights, upstream = stack(rng, depth=3)
+    X, weights, upstream = stack(rng, scale=1)
     weights[0] = weights[0] / 100
     return {
         "the plain factor for eps=1e-3": f(X, weights, upstream.copy(), False, eps=1e-3),
@@ -2583,8 +2700,14 @@ def the_size_of_the_upstream_gradient_cancels(f, rng):
     """An upstream gradient 100 times as large changes nothing, and it is left as it was."""
     X, weights, upstream = stack(rng)
     upstream *= 100
+    other = upstream.copy()
     factor = f(X, weights, upstream, False, eps=TINY)
-    return {"upstream": Argument(upstream), "the plain factor": factor}
+    f(X, weights, other, True, eps=TINY)
+    return {
+        "upstream": Argument(upstream),
+        "upstream of residual blocks": Argument(other),
+        "the plain factor": factor,
+    }
 
 
 @probe(1, hidden=True)
@@ -3040,6 +3163,110 @@ def divides_the_upstream_gradient_in_place(X, weights, upstream, residual, eps=1
     return float(growth ** (1 / len(weights)))
 
 
+@mistake(
+    earns=8,
+    hint="The caller chooses ε. Use the argument `eps`, not a number of your own.",
+)
+def uses_an_eps_of_its_own(X, weights, upstream, residual, eps=1e-5):
+    """ε is always 10⁻⁵, whatever the argument says."""
+    h = X
+    kept = []
+    for W in weights:
+        u = h @ W
+        std = np.sqrt(u.var(axis=0) + 1e-5)
+        y = (u - u.mean(axis=0)) / std
+        kept.append((y, std))
+        branch = np.maximum(y, 0)
+        h = h + branch if residual else branch
+    g = upstream
+    for W, (y, std) in zip(weights[::-1], kept[::-1]):
+        dy = g * (y > 0)
+        du = (dy - dy.mean(axis=0) - y * (dy * y).mean(axis=0)) / std
+        through = du @ W.T
+        g = g + through if residual else through
+    growth = np.linalg.norm(g) / np.linalg.norm(upstream)
+    return float(growth ** (1 / len(weights)))
+
+
+@mistake(
+    earns=4,
+    hint="In a residual block the ReLU sees y alone: its slope is 1 where *y* is positive, whatever the sum is.",
+)
+def masks_with_the_sum(X, weights, upstream, residual, eps=1e-5):
+    """The mask of the ReLU is taken from h, the sum of branch and skip, not from y."""
+    h = X
+    kept = []
+    for W in weights:
+        u = h @ W
+        std = np.sqrt(u.var(axis=0) + eps)
+        y = (u - u.mean(axis=0)) / std
+        branch = np.maximum(y, 0)
+        h = h + branch if residual else branch
+        kept.append((y, std, h))
+    g = upstream
+    for W, (y, std, above) in zip(weights[::-1], kept[::-1]):
+        dy = g * (above > 0)
+        du = (dy - dy.mean(axis=0) - y * (dy * y).mean(axis=0)) / std
+        through = du @ W.T
+        g = g + through if residual else through
+    growth = np.linalg.norm(g) / np.linalg.norm(upstream)
+    return float(growth ** (1 / len(weights)))
+
+
+@mistake(
+    earns=0,
+    hint="y is what the normalization returns, before the ReLU. Keep that for the way back.",
+)
+def takes_y_after_relu(X, weights, upstream, residual, eps=1e-5):
+    """The y in the formula of the gradient is that after the ReLU, where negative entries are 0."""
+    h = X
+    kept = []
+    for W in weights:
+        u = h @ W
+        std = np.sqrt(u.var(axis=0) + eps)
+        y = (u - u.mean(axis=0)) / std
+        branch = np.maximum(y, 0)
+        kept.append((branch, std))
+        h = h + branch if residual else branch
+    g = upstream
+    for W, (y, std) in zip(weights[::-1], kept[::-1]):
+        dy = g * (y > 0)
+        du = (dy - dy.mean(axis=0) - y * (dy * y).mean(axis=0)) / std
+        through = du @ W.T
+        g = g + through if residual else through
+    growth = np.linalg.norm(g) / np.linalg.norm(upstream)
+    return float(growth ** (1 / len(weights)))
+
+
+@mistake(
+    earns=8,
+    hint="`g += …` writes into the caller's array, because g is `upstream` at first. `g + …` makes a new one.",
+)
+def adds_to_the_upstream_gradient_in_place(X, weights, upstream, residual, eps=1e-5):
+    """What comes through a block is added to the upstream gradient in place."""
+    h = X
+    kept = []
+    for W in weights:
+        u = h @ W
+        std = np.sqrt(u.var(axis=0) + eps)
+        y = (u - u.mean(axis=0)) / std
+        kept.append((y, std))
+        branch = np.maximum(y, 0)
+        h = h + branch if residual else branch
+    g = upstream
+    top = np.linalg.norm(upstream)
+    for W, (y, std) in zip(weights[::-1], kept[::-1]):
+        dy = g * (y > 0)
+        du = (dy - dy.mean(axis=0) - y * (dy * y).mean(axis=0)) / std
+        through = du @ W.T
+        if residual:
+            g += through
+        else:
+            g = through
+    growth = np.linalg.norm(g) / top
+    return float(growth ** (1 / len(weights)))
+
+
 def residual_block_gradient_by_logarithms(X, weights, upstream, residual, eps=1e-5):
     layers = []
     h = X
@@ -3089,13 +3316,12 @@ def read_tables():
 
 def choice(f, table):
     """What was chosen for one table; a difference in the last of these is never the first."""
-    chosen = f().get(table)
+    chosen = f()[table]
     chosen = chosen.strip().lower() if isinstance(chosen, str) else chosen
     offered = isinstance(chosen, str) and chosen in ("a", "b", "c", "d")
     supported = offered and chosen == read_tables()[table]
-    no_letter = "missing" if chosen is None else "none of a, b, c, d"
     return {
-        f"your answer for table {table}": "one of a, b, c, d" if offered else no_letter,
+        f"your answer for table {table}": "one of a, b, c, d" if offered else "none of a, b, c, d",
         f"the claim that you chose for table {table}": (
             "supported by the table" if supported else "not supported by the table"
         ),
@@ -3510,6 +3736,8 @@ CHAPTER = Chapter(
                 decays_without_the_learning_rate,
                 returns_squared_norms,
                 leaves_out_the_start,
+                begins_after_the_first_step,
+                takes_one_step_too_few,
                 approximates_the_equilibrium,
                 takes_the_square_root_only,
                 returns_the_last_norm_as_the_equilibrium,
@@ -3556,6 +3784,9 @@ CHAPTER = Chapter(
                 measures_the_radial_part_at_aw,
                 normalizes_each_sample_instead,
                 scales_the_weights_in_place,
+                takes_norms_for_maxima,
+                takes_means_for_maxima,
+                forgets_the_absolute_value,
             ),
             alternatives=(
                 scale_invariance_by_the_jacobian,
@@ -3593,6 +3824,10 @@ CHAPTER = Chapter(
                 does_not_transpose_the_weights,
                 leaves_eps_out,
                 divides_the_upstream_gradient_in_place,
+                uses_an_eps_of_its_own,
+                masks_with_the_sum,
+                takes_y_after_relu,
+                adds_to_the_upstream_gradient_in_place,
             ),
             alternatives=(
                 residual_block_gradient_by_logarithms,

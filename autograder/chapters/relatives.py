@@ -839,7 +839,7 @@ def layer_input(f, rng):
     """dx holds all three paths: the direct one, the mean's and the variance's, sample by sample."""
     x, dy = incoming(rng, 6)
     cache = layer_cache(x)
-    dx, _, _ = f(dy, cache)
+    dx, _, _ = f(dy, dict(cache))
     return {"dx": explained(dx, dy, cache)}
 
 
@@ -856,7 +856,7 @@ def layer_rows_are_orthogonal_to_x_hat(f, rng):
     """Without ε, stretching a sample changes nothing either: its dx is orthogonal to its x_hat."""
     x, dy = incoming(rng, 5)
     cache = layer_cache(x, eps=0.0)
-    dx, _, _ = f(dy, cache)
+    dx, _, _ = f(dy, dict(cache))
     return {
         "the row sums of dx * x_hat": (dx * cache["x_hat"]).sum(axis=1),
         "dx is not 0 everywhere": bool(np.any(dx != 0)),
@@ -882,16 +882,18 @@ def layer_of_sequences(f, rng):
 
 @probe(1)
 def layer_inputs_are_left_alone(f, rng):
-    """dy and the arrays in the cache are left as they were, and a second call gives the same."""
+    """dy and the arrays in the cache are left as they were, a second call gives the same, and float32 gives float32."""
     x, dy = incoming(rng, 5)
     cache = layer_cache(x)
-    first = np.array(f(dy, cache)[0])
-    second, _, _ = f(dy, cache)
+    low = f(*single(dy), dict(zip(cache, single(*cache.values()))))
+    first = np.array(f(dy, dict(cache))[0])
+    second, _, _ = f(dy, dict(cache))
     arrays = {f'cache["{key}"]': Argument(cache[key]) for key in ("x_hat", "std", "gamma")}
     return {
         "dy": Argument(dy),
         **arrays,
         "how far the second dx is from the first": np.abs(second - first).max(),
+        "the dtypes of dx, dgamma and dbeta for float32": [str(np.asarray(a).dtype) for a in low],
     }
 
 
@@ -900,7 +902,7 @@ def layer_with_a_large_eps(f, rng):
     """ε counts through `std`, also when it is as large as the variance, and for N = D."""
     x, dy = incoming(rng, 8)
     cache = layer_cache(x, eps=0.5)
-    dx, dgamma, dbeta = f(dy, cache)
+    dx, dgamma, dbeta = f(dy, dict(cache))
     return {"dx": explained(dx, dy, cache), "dgamma": dgamma, "dbeta": dbeta}
 
 
@@ -1180,6 +1182,23 @@ def layer_changes_dy(dy, cache):
     dgamma, dbeta = (dy * x_hat).sum(axis=others), dy.sum(axis=others)
     dy *= cache["gamma"]
     dx = dy - dy.mean(axis=-1, keepdims=True) - x_hat * (dy * x_hat).mean(axis=-1, keepdims=True)
+    return dx / cache["std"], dgamma, dbeta
+
+
+@mistake(
+    earns=11,
+    hint="`np.zeros(D)` is float64, whatever you add to it. Let it have the dtype of dy, "
+    "`np.zeros(D, dtype=dy.dtype)`, or use `sum`.",
+)
+def layer_adds_up_in_float64(dy, cache):
+    """dgamma and dbeta are float64 even for float32 arrays."""
+    x_hat, g = cache["x_hat"], dy * cache["gamma"]
+    D = dy.shape[-1]
+    dgamma, dbeta = np.zeros(D), np.zeros(D)
+    for row, h in zip(dy.reshape(-1, D), x_hat.reshape(-1, D)):
+        dgamma += row * h
+        dbeta += row
+    dx = g - g.mean(axis=-1, keepdims=True) - x_hat * (g * x_hat).mean(axis=-1, keepdims=True)
     return dx / cache["std"], dgamma, dbeta
 
 
@@ -1469,7 +1488,7 @@ def lets_gamma_run_along_the_width(x, gamma, beta, groups, eps=1e-5):
     "channel. Apply them after reshaping back.",
 )
 def has_one_gamma_per_group(x, gamma, beta, groups, eps=1e-5):
-    """All channels of a group are scaled and shifted by the same γ and β, those of its first channel."""
+    """All channels of a group are scaled and shifted by the same γ and β."""
     N, C, H, W = x.shape
     if C % groups:
         raise ValueError("unequal groups")
@@ -2887,6 +2906,7 @@ CHAPTER = Chapter(
                 layer_keeps_the_batch_axis,
                 layer_exchanges_dgamma_and_dbeta,
                 layer_changes_dy,
+                layer_adds_up_in_float64,
             ),
             alternatives=(
                 layer_backward_by_transposition,
