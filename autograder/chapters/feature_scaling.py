@@ -20,6 +20,10 @@ ZERO_DIVISION_HINT = (
     "A column that never varies has no spread to divide by: 0/0 is NaN. Replace a spread of zero "
     "by 1 before you divide; the column then becomes constant, and stays finite."
 )
+COMPUTED_ZERO_HINT = (
+    "A constant column's *computed* deviation may be 1e-15, so `std == 0` can be False. Ask whether "
+    "max and min are equal, and use 1 there."
+)
 IN_PLACE_HINT = (
     "`X -= m` and `X[:] = ...` write into the caller's array, and the caller will use it again. "
     "`X - m` makes a new array."
@@ -78,6 +82,11 @@ def with_constant_column(rng, value, rows=7):
     return X
 
 
+def without(X):
+    """The table without its second column, the one that `with_constant_column` makes constant."""
+    return np.delete(X, 1, axis=1)
+
+
 def in_small_units(rng):
     """A table whose features are measured in units so large that the numbers are about 1e-6."""
     return table(rng) * np.array([1e-5, 1e-6, 1e-7, 1e-8])
@@ -125,9 +134,12 @@ def any_range(f, rng):
 def constant_column_becomes_the_lower_bound(f, rng):
     """A column that never varies becomes the lower bound of the range, not NaN."""
     X = with_constant_column(rng, 3.5)
+    unit = f(X.copy())
     return {
-        "the constant column for (0, 1)": f(X.copy())[:, 1],
+        "the constant column for (0, 1)": unit[:, 1],
         "the constant column for (-2, 5)": f(X.copy(), feature_range=(-2, 5))[:, 1],
+        "the change of the other columns when the constant one is there": without(unit)
+        - f(without(X)),
     }
 
 
@@ -343,6 +355,8 @@ def constant_column_becomes_zero(f, rng):
         "the correlation of the other columns with the original": np.delete(
             correlations(X, scaled), 1
         ),
+        "the change of the other columns when the constant one is there": without(scaled)
+        - f(without(X)),
     }
 
 
@@ -538,6 +552,16 @@ def forgets_to_center(X):
     return X / np.where(constant, 1, X.std(axis=0))
 
 
+@mistake(
+    earns=2,
+    hint="Division binds before subtraction: `X - m / s` is `X - (m / s)`. Put X - m in parentheses.",
+)
+def standardizing_misses_the_parentheses(X):
+    """The mean is divided by the deviation before it is subtracted: parentheses are missing."""
+    constant = X.max(axis=0) == X.min(axis=0)
+    return X - X.mean(axis=0) / np.where(constant, 1, X.std(axis=0))
+
+
 @mistake(hint=ROWS_HINT)
 def standardizes_rows(X):
     """Each row is standardized by its own mean and deviation, where each column should be."""
@@ -558,11 +582,11 @@ def standardizing_divides_by_zero(X):
 
 @mistake(
     earns=6,
-    hint="Rounding gives a column of 0.1 a deviation of about 1e-17, so `std == 0` is False and "
-    "noise is blown up to ±1. Ask whether max and min are equal instead.",
+    hint="Rounding gives a column of 0.1 a deviation of about 1e-17, so `std == 0` is False, nothing "
+    "is NaN, and noise is blown up to ±1. Ask whether max and min are equal instead.",
 )
 def compares_the_deviation_with_zero(X):
-    """A constant column is looked for with `std == 0`, which rounding makes False."""
+    """A constant column is recognized by a deviation (or 0/0) of exactly zero, which rounding does not leave."""
     std = X.std(axis=0)
     return (X - X.mean(axis=0)) / np.where(std == 0, 1, std)
 
@@ -698,11 +722,15 @@ def scaler_survives_a_constant_column(C, rng):
     scaler = C()
     scaler.fit(train.copy())
     Z = scaler.transform(train.copy())
-    return {
+    seen = {
         "the constant column after transform": Z[:, 1],
         "new values in that column after transform": scaler.transform(test.copy())[:, 1],
         "the constant column after inverse_transform": scaler.inverse_transform(Z.copy())[:, 1],
     }
+    other = C()
+    other.fit(without(train))
+    change = without(Z) - other.transform(without(train))
+    return {**seen, "the change of the other columns when the constant one is there": change}
 
 
 @probe(1)
@@ -866,9 +894,9 @@ class KeepsTheFirstFit:
         return Z * self.scale_ + self.mean_
 
 
-@mistake(earns=10, hint=ZERO_DIVISION_HINT)
+@mistake(earns=10, hint=COMPUTED_ZERO_HINT)
 class ScalerDividesByZero:
-    """A column that is constant in `fit` gets a scale of zero (or, by rounding, of about 1e-17)."""
+    """A column that is constant in `fit` gets a scale of zero (or, by rounding, of about 1e-15)."""
 
     def fit(self, X):
         self.mean_ = X.mean(axis=0)
@@ -909,6 +937,42 @@ class ScalerDividesByNMinus1:
         constant = X.max(axis=0) == X.min(axis=0)
         self.mean_ = X.mean(axis=0)
         self.scale_ = np.where(constant, 1, X.std(axis=0, ddof=1))
+        return self
+
+    def transform(self, X):
+        return (X - self.mean_) / self.scale_
+
+    def inverse_transform(self, Z):
+        return Z * self.scale_ + self.mean_
+
+
+@mistake(
+    earns=5,
+    hint="The variance has squared units. Its square root, the standard deviation, has those of X.",
+)
+class ScalerDividesByTheVariance:
+    """The variance is kept as the scale, not the square root of it."""
+
+    def fit(self, X):
+        constant = X.max(axis=0) == X.min(axis=0)
+        self.mean_ = X.mean(axis=0)
+        self.scale_ = np.where(constant, 1, X.var(axis=0))
+        return self
+
+    def transform(self, X):
+        return (X - self.mean_) / self.scale_
+
+    def inverse_transform(self, Z):
+        return Z * self.scale_ + self.mean_
+
+
+@mistake(hint=WHOLE_MATRIX_HINT)
+class ScalerOfTheWholeTable:
+    """Mean and standard deviation are those of the whole table, not of each column."""
+
+    def fit(self, X):
+        self.mean_ = X.mean()
+        self.scale_ = X.std()
         return self
 
     def transform(self, X):
@@ -999,11 +1063,15 @@ def values_beyond_the_training_range_are_kept(f, rng):
 @probe(1)
 def splits_with_a_constant_column(f, rng):
     """A column that never varies in the training split is centered only, in both splits."""
-    X = with_constant_column(rng, 8.1, rows=12)
-    train, test = f(X, table(rng, rows=4))
+    X, T = with_constant_column(rng, 8.1, rows=12), table(rng, rows=4)
+    train, test = f(X.copy(), T.copy())
+    others, same = f(without(X), without(T))
     return {
         "the constant column of the training split": train[:, 1],
         "the same column of the test split": test[:, 1],
+        "the change of the other training columns when the constant one is there": without(train)
+        - others,
+        "the change of the other test columns": without(test) - same,
     }
 
 
@@ -1069,9 +1137,13 @@ def clips_the_test_split(X_train, X_test):
     return train, np.clip((X_test - mean) / std, train.min(axis=0), train.max(axis=0))
 
 
-@mistake(earns=3, hint="A model trained on scaled data needs scaled data to predict, too.")
+@mistake(
+    earns=3,
+    hint="A model trained on scaled data needs scaled data to predict, too. Did you take the mean and "
+    "deviation *before* you scaled the training split? Those of the scaled split are 0 and 1.",
+)
 def leaves_the_test_split_unscaled(X_train, X_test):
-    """The test split is returned as it was."""
+    """The test split comes back as it was, or as good as."""
     constant = X_train.max(axis=0) == X_train.min(axis=0)
     mean, std = X_train.mean(axis=0), np.where(constant, 1, X_train.std(axis=0))
     return (X_train - mean) / std, X_test.copy()
@@ -1100,9 +1172,9 @@ def splits_divide_by_n_minus_1(X_train, X_test):
     return (X_train - mean) / std, (X_test - mean) / std
 
 
-@mistake(earns=6, hint=ZERO_DIVISION_HINT)
+@mistake(earns=6, hint=COMPUTED_ZERO_HINT)
 def splits_divide_by_zero(X_train, X_test):
-    """A column that is constant in the training split is divided by a deviation of zero."""
+    """A column that is constant in the training split is divided by a deviation of zero (or, by rounding, of about 1e-15)."""
     mean, std = X_train.mean(axis=0), X_train.std(axis=0)
     return (X_train - mean) / std, (X_test - mean) / std
 
@@ -1215,6 +1287,7 @@ CHAPTER = Chapter(
                 divides_by_the_variance,
                 divides_by_the_range,
                 forgets_to_center,
+                standardizing_misses_the_parentheses,
                 standardizes_rows,
                 standardizes_the_whole_matrix,
                 standardizing_divides_by_zero,
@@ -1254,6 +1327,8 @@ CHAPTER = Chapter(
                 ScalerDividesByZero,
                 ScalerChangesItsInput,
                 ScalerDividesByNMinus1,
+                ScalerDividesByTheVariance,
+                ScalerOfTheWholeTable,
             ),
             alternatives=(ScalerByMinAndRange,),
             tolerance=TOLERANCE,

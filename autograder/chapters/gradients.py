@@ -59,7 +59,9 @@ def saturated_fraction(a, low=-1.0, high=1.0, margin=0.005):
 @probe(2)
 def counts_both_ends_of_tanh(f, rng):
     """For tanh (the defaults), the share of activations below -0.99 or above 0.99 is returned."""
-    return {"the saturated fraction of a tanh layer": f(activations(rng))}
+    a = activations(rng)
+    a[:, 0] = 0.9995  # a unit that is always saturated, and so is its mean
+    return {"the saturated fraction of a tanh layer": f(a)}
 
 
 @probe(1)
@@ -83,9 +85,14 @@ def counts_within_any_margin(f, rng):
 
 @probe(1, hidden=True)
 def a_value_on_the_threshold_is_not_saturated(f, rng):
-    """A value exactly `margin` away from an end is not counted: "nearer than" is strict."""
+    """A value exactly `margin` away from an end is not counted: "nearer than" is strict. `a` may have any shape."""
     a = np.array([[-1.0, -0.5, -0.25], [0.0, 0.5, 0.75]])
-    return {"the saturated fraction of -1, -½, -¼, 0, ½, ¾ for margin=¼": f(a, margin=0.25)}
+    b = np.array([-1.0, -0.5, 0.5, 0.999])
+    return {
+        "the saturated fraction of -1, -½, -¼, 0, ½, ¾ for margin=¼": f(a, margin=0.25),
+        "the saturated fraction of the four values -1, -½, ½, 0.999": f(b),
+        "the same in an array of shape (2, 1, 2, 1)": f(b.reshape(2, 1, 2, 1)),
+    }
 
 
 @mistake(hint="A sigmoid-shaped function is flat at both of its ends. Count both.")
@@ -98,6 +105,13 @@ def counts_the_upper_end_only(a, low=-1.0, high=1.0, margin=0.005):
 def counts_the_lower_end_only(a, low=-1.0, high=1.0, margin=0.005):
     """Only values near `low` are counted, not those near `high`."""
     return np.mean(a < low + margin * (high - low))
+
+
+@mistake(hint="Low *or* high: `|`, not `&`. No value lies near both ends.")
+def asks_for_both_ends_at_once(a, low=-1.0, high=1.0, margin=0.005):
+    """A value is counted if it is near both ends at once, which none is."""
+    room = margin * (high - low)
+    return np.mean((a < low + room) & (a > high - room))
 
 
 @mistake(hint="What you counted is the complement: the units that are *not* saturated.")
@@ -213,7 +227,9 @@ def forward_statistics(X, weights, activation):
 
 
 def _statistics(f, X, weights, activation):
-    return {f"the dictionary for {activation} layers": f(X, weights, activation)}
+    found = f(X, weights, activation)
+    asked = {name: found[name] for name in ("mean", "std", "saturated")}  # more does no harm
+    return {f"the dictionary for {activation} layers": asked}
 
 
 @probe(2)
@@ -344,6 +360,25 @@ def returns_the_variance(X, weights, activation):
         flat = {"relu": h == 0, "tanh": abs(h) > 0.99, "sigmoid": abs(h - 0.5) > 0.495}
         flat = flat[activation]
         rows.append([h.mean(), h.var(), flat.mean()])
+    mean, std, saturated = np.array(rows).T
+    return {"mean": mean, "std": std, "saturated": saturated}
+
+
+@mistake(
+    hint="The standard deviation is about the mean: subtract the layer's mean before you square. "
+    "`h.std()` does so."
+)
+def returns_the_root_mean_square(X, weights, activation):
+    """`std` is the root of the mean square: the mean is not subtracted."""
+    h = X
+    rows = []
+    for W in weights:
+        u = h @ W
+        f = {"relu": np.maximum(u, 0), "tanh": np.tanh(u), "sigmoid": 1 / (1 + np.exp(-u))}
+        h = f[activation]
+        flat = {"relu": h == 0, "tanh": abs(h) > 0.99, "sigmoid": abs(h - 0.5) > 0.495}
+        flat = flat[activation]
+        rows.append([h.mean(), np.sqrt((h**2).mean()), flat.mean()])
     mean, std, saturated = np.array(rows).T
     return {"mean": mean, "std": std, "saturated": saturated}
 
@@ -600,8 +635,13 @@ def gradients_of_a_sigmoid_network(f, rng):
 @probe(2)
 def gradients_of_a_relu_network(f, rng):
     """The norms in a ReLU network are right."""
-    X, upstream = rng.normal(size=(12, 10)), rng.normal(size=(12, 10))
-    return {"the norms": f(X, network(rng, SQUARE, 1.5), "relu", upstream)}
+    X, upstream = np.abs(rng.normal(size=(12, 10))), rng.normal(size=(12, 10))
+    weights = network(rng, SQUARE, 1.5)
+    for W in weights:
+        W[:, 0] = np.abs(
+            W[:, 0]
+        )  # one unit is always on: no sample is all 0, where slopes are moot
+    return {"the norms": f(X, weights, "relu", upstream)}
 
 
 @probe(2)
@@ -889,6 +929,27 @@ def measures_at_the_pre_activations(X, weights, activation, upstream):
 
 
 @mistake(
+    hint="The norm is taken too early: after the slope the gradient is ∂L/∂u. Multiply by W.T as well, "
+    "and then it is ∂L/∂h of the layer below."
+)
+def measures_before_the_weights(X, weights, activation, upstream):
+    """Below the norm of `upstream` stand those of ∂L/∂u, where those of ∂L/∂h are asked."""
+    layers = [X]
+    for W in weights:
+        u = layers[-1] @ W
+        f = {"relu": np.maximum(u, 0), "tanh": np.tanh(u), "sigmoid": 1 / (1 + np.exp(-u))}
+        layers.append(f[activation])
+    gradient = upstream
+    norms = [np.linalg.norm(gradient)]
+    for W, h in zip(weights[::-1], layers[::-1]):
+        slope = {"relu": h > 0, "tanh": 1 - h**2, "sigmoid": h * (1 - h)}[activation]
+        gradient = gradient * slope
+        norms.append(np.linalg.norm(gradient))
+        gradient = gradient @ W.T
+    return np.array(norms[::-1])
+
+
+@mistake(
     hint="The gradients of the *weights* are something else: in them the shrinking signal and the "
     "shrinking gradient compensate each other, and the list looks flat. Return the norms of ∂L/∂h."
 )
@@ -901,6 +962,27 @@ def returns_the_norms_of_the_weight_gradients(X, weights, activation, upstream):
         layers.append(f[activation])
     gradient = upstream
     norms = []
+    for i in range(len(weights) - 1, -1, -1):
+        h = layers[i + 1]
+        slope = {"relu": h > 0, "tanh": 1 - h**2, "sigmoid": h * (1 - h)}[activation]
+        norms.append(np.linalg.norm(layers[i].T @ (gradient * slope)))
+        gradient = (gradient * slope) @ weights[i].T
+    return np.array(norms[::-1])
+
+
+@mistake(
+    hint="The gradient of the *weights*, h.T @ (∂L/∂u), is something else. What goes on to the layer "
+    "below is (∂L/∂u) @ W.T: return its norm."
+)
+def mixes_in_the_weight_gradients(X, weights, activation, upstream):
+    """Below the norm of `upstream` stand those of ∂L/∂W, where those of ∂L/∂h are asked."""
+    layers = [X]
+    for W in weights:
+        u = layers[-1] @ W
+        f = {"relu": np.maximum(u, 0), "tanh": np.tanh(u), "sigmoid": 1 / (1 + np.exp(-u))}
+        layers.append(f[activation])
+    gradient = upstream
+    norms = [np.linalg.norm(gradient)]
     for i in range(len(weights) - 1, -1, -1):
         h = layers[i + 1]
         slope = {"relu": h > 0, "tanh": 1 - h**2, "sigmoid": h * (1 - h)}[activation]
@@ -1030,6 +1112,27 @@ def gives_relu_the_slope_one_at_zero(X, weights, activation, upstream):
     return np.array(norms[::-1])
 
 
+@mistake(
+    earns=8,
+    hint="The output of a ReLU is never negative, so h >= 0 is true everywhere. The slope is 1 where "
+    "h > 0 only.",
+)
+def gives_relu_the_slope_one_everywhere(X, weights, activation, upstream):
+    """ReLU's slope is taken as 1 where h >= 0, and that is everywhere."""
+    layers = [X]
+    for W in weights:
+        u = layers[-1] @ W
+        f = {"relu": np.maximum(u, 0), "tanh": np.tanh(u), "sigmoid": 1 / (1 + np.exp(-u))}
+        layers.append(f[activation])
+    gradient = upstream
+    norms = [np.linalg.norm(gradient)]
+    for W, h in zip(weights[::-1], layers[::-1]):
+        slope = {"relu": h >= 0, "tanh": 1 - h**2, "sigmoid": h * (1 - h)}[activation]
+        gradient = (gradient * slope) @ W.T
+        norms.append(np.linalg.norm(gradient))
+    return np.array(norms[::-1])
+
+
 @mistake(earns=10, hint=IN_PLACE_HINT)
 def changes_the_upstream_gradient(X, weights, activation, upstream):
     """The slopes are multiplied into `upstream` in place."""
@@ -1125,7 +1228,11 @@ def xavier_of_a_square_layer(f, rng):
 def xavier_of_any_layer(f, rng):
     """Inputs and outputs count alike: the standard deviation is right when they differ."""
     n, m = int(rng.integers(20, 100)), int(rng.integers(300, 900))
-    return {f"xavier_std({n}, {m})": f(n, m), f"xavier_std({m}, {n})": f(m, n)}
+    return {
+        f"xavier_std({n}, {m})": f(n, m),
+        f"xavier_std({m}, {n})": f(m, n),
+        "xavier_std(7, 2)": f(7, 2),  # an odd sum
+    }
 
 
 @mistake(hint=VARIANCE_HINT)
@@ -1176,6 +1283,15 @@ def xavier_bound_of_the_uniform(fan_in, fan_out):
 def xavier_taken_for_he(fan_in, fan_out):
     """He's formula is used where Xavier's is asked."""
     return np.sqrt(2 / fan_in)
+
+
+@mistake(
+    hint="A gain of 2 makes up for what ReLU cuts off; that is He's formula. Xavier's has no gain: one "
+    "over the average of the fans."
+)
+def xavier_with_the_gain_of_relu(fan_in, fan_out):
+    """The variance is doubled, as it is for ReLU."""
+    return np.sqrt(4 / (fan_in + fan_out))
 
 
 @mistake(hint="The average of the two fans is (fan_in + fan_out)/2; you multiplied them.")
@@ -1289,7 +1405,10 @@ def layer_stds(sizes, activation):
 
 
 def _sizes(rng, layers):
-    return [int(n) for n in rng.permutation(np.arange(10, 400, 13))[:layers]]
+    """Different sizes; the sum of the last two is odd, so that half of it is no whole number."""
+    sizes = [int(n) for n in rng.permutation(np.arange(10, 400, 13))[:layers]]
+    sizes[-1] += 1 - sum(sizes[-2:]) % 2
+    return sizes
 
 
 @probe(2)
@@ -1338,6 +1457,20 @@ def gives_xavier_to_relu(sizes, activation):
     """Xavier initialization is used for ReLU, too."""
     fan_in, fan_out = np.array(sizes[:-1]), np.array(sizes[1:])
     return np.sqrt(2 / (fan_in + fan_out))
+
+
+@mistake(
+    earns=1,
+    hint="`activation` decides for all matrices. Networks often end with a linear layer; here the last "
+    "one is like the others.",
+)
+def gives_the_last_layer_xavier(sizes, activation):
+    """With ReLU, the last weight matrix gets Xavier's standard deviation."""
+    fan_in, fan_out = np.array(sizes[:-1]), np.array(sizes[1:])
+    stds = np.sqrt(2 / (fan_in + fan_out))
+    if activation == "relu":
+        stds[:-1] = np.sqrt(2 / fan_in[:-1])
+    return stds
 
 
 @mistake(
@@ -1438,6 +1571,11 @@ def gradients(rng, norm):
     return [g * (norm / total) for g in grads]
 
 
+def _listed(result):
+    """A list; a tuple of the same arrays is as good."""
+    return [*result] if isinstance(result, tuple) else result
+
+
 def global_norm(grads):
     return np.sqrt(sum(np.sum(np.square(g)) for g in grads))
 
@@ -1445,7 +1583,7 @@ def global_norm(grads):
 @probe(2)
 def long_gradients_are_shortened(f, rng):
     """If the global norm exceeds `max_norm`, all gradients shrink by one factor, and it becomes `max_norm`."""
-    clipped = f(gradients(rng, 30.0), 2.0)
+    clipped = _listed(f(gradients(rng, 30.0), 2.0))
     return {
         "the clipped gradients": clipped,
         "their global norm": global_norm(clipped),
@@ -1456,23 +1594,23 @@ def long_gradients_are_shortened(f, rng):
 def short_gradients_stay(f, rng):
     """If the global norm is at most `max_norm`, the gradients stay as they are."""
     grads = gradients(rng, 3.0)
-    return {"the gradients": f([g.copy() for g in grads], 7.0)}
+    return {"the gradients": _listed(f([g.copy() for g in grads], 7.0))}
 
 
 @probe(1)
 def zero_gradients_stay_zero(f, rng):
     """Gradients that are all zero stay zero: no NaN, no error."""
-    return {"the gradients": f([np.zeros((3, 2)), np.zeros(2)], 1.0)}
+    return {"the gradients": _listed(f([np.zeros((3, 2)), np.zeros(2)], 1.0))}
 
 
 @probe(1)
 def gradients_are_left_alone(f, rng):
     """The arrays that you are given stay as they were, and the result is right."""
     grads = gradients(rng, 30.0)
-    clipped = f(grads, 2.0)
+    clipped = f([*grads], 2.0)  # what becomes of the list itself cannot be seen
     return {
         **{f"grads[{i}]": Argument(g) for i, g in enumerate(grads)},
-        "the clipped gradients": clipped,
+        "the clipped gradients": _listed(clipped),
     }
 
 
@@ -1480,7 +1618,7 @@ def gradients_are_left_alone(f, rng):
 def one_large_gradient_shrinks_all(f, rng):
     """One gradient with nearly all of the norm shrinks the others, too: the direction stays."""
     grads = [*gradients(rng, 3.0), 50.0 * np.ones((1, 1, 2))]
-    return {"the clipped gradients": f(grads, 1.5)}
+    return {"the clipped gradients": _listed(f(grads, 1.5))}
 
 
 @mistake(
@@ -1580,6 +1718,18 @@ def shortens_to_one(grads, max_norm):
     return [g / total for g in grads]
 
 
+@mistake(
+    earns=3,
+    hint="The factor is upside down: with norm / max_norm, long gradients become longer still.",
+)
+def lengthens_long_gradients(grads, max_norm):
+    """Long gradients are multiplied by norm/max_norm, where max_norm/norm is asked."""
+    total = np.sqrt(sum(np.sum(g**2) for g in grads))
+    if total <= max_norm:
+        return [g.copy() for g in grads]
+    return [g * (total / max_norm) for g in grads]
+
+
 @mistake(earns=6, hint="An all-zero gradient has norm 0. Ask whether to clip before you divide.")
 def clipping_divides_by_zero(grads, max_norm):
     """The norm divides before it is looked at: gradients that are all zero raise an error."""
@@ -1642,6 +1792,7 @@ CHAPTER = Chapter(
             mistakes=(
                 counts_the_upper_end_only,
                 counts_the_lower_end_only,
+                asks_for_both_ends_at_once,
                 counts_the_unsaturated,
                 takes_the_margin_as_a_distance,
                 knows_tanh_only,
@@ -1672,6 +1823,7 @@ CHAPTER = Chapter(
                 walks_through_the_layers_backwards,
                 transposes_the_weights,
                 returns_the_variance,
+                returns_the_root_mean_square,
                 divides_by_one_less,
                 averages_the_deviations_of_the_units,
                 keeps_one_number_per_unit,
@@ -1715,13 +1867,16 @@ CHAPTER = Chapter(
                 divides_by_the_number_of_samples,
                 skips_the_slope_of_the_last_layer,
                 measures_at_the_pre_activations,
+                measures_before_the_weights,
                 returns_the_norms_of_the_weight_gradients,
+                mixes_in_the_weight_gradients,
                 leaves_out_the_input,
                 leaves_out_the_upstream,
                 uses_the_slope_of_tanh_for_sigmoid,
                 forgets_the_square_in_the_slope_of_tanh,
                 multiplies_by_the_activation_of_relu,
                 gives_relu_the_slope_one_at_zero,
+                gives_relu_the_slope_one_everywhere,
                 changes_the_upstream_gradient,
             ),
             alternatives=(layer_gradient_norms_by_recursion, layer_gradient_norms_by_columns),
@@ -1739,6 +1894,7 @@ CHAPTER = Chapter(
                 xavier_with_fan_out_only,
                 xavier_bound_of_the_uniform,
                 xavier_taken_for_he,
+                xavier_with_the_gain_of_relu,
                 xavier_with_a_product,
                 xavier_misses_the_parentheses,
                 xavier_upside_down,
@@ -1769,6 +1925,7 @@ CHAPTER = Chapter(
             mistakes=(
                 gives_he_the_fan_out,
                 gives_xavier_to_relu,
+                gives_the_last_layer_xavier,
                 gives_he_to_tanh,
                 exchanges_he_and_xavier,
                 returns_the_variances,
@@ -1798,6 +1955,7 @@ CHAPTER = Chapter(
                 adds_the_norms,
                 takes_the_largest_norm,
                 shortens_to_one,
+                lengthens_long_gradients,
                 clipping_divides_by_zero,
                 clips_in_place,
             ),

@@ -124,10 +124,24 @@ def size_of(Z):
     return "finite" if largest <= 2 * np.sqrt(len(Z)) else "finite, but too large for white data"
 
 
+ROUNDING = "finite, by rounding alone"
+
+
+def but_for_rounding(number):
+    """A number that should be infinite; a word where it is what rounding made of infinity."""
+    return ROUNDING if np.isfinite(number) and abs(number) > 1e12 else number
+
+
 def kind_of(*numbers):
     """A word for numbers of which all should be infinite, or none."""
-    infinite = [bool(np.isinf(number) and number > 0) for number in numbers]
-    return "infinite" if all(infinite) else "finite" if len(numbers) == 1 else "not always infinite"
+    finite = [but_for_rounding(n) for n in numbers if not np.isinf(n) or n < 0]
+    if not finite:
+        return "infinite"
+    if ROUNDING in finite:
+        return ROUNDING
+    if np.isnan(finite).any():
+        return "NaN"
+    return "finite" if len(finite) == len(numbers) else "not always infinite"
 
 
 # --- covariance ------------------------------------------------------------------------------
@@ -209,6 +223,17 @@ def covariance_around_the_row_means(X):
 def covariance_of_the_rows(X):
     """The rows were taken for features: the result is N×N."""
     return np.cov(X, bias=True)
+
+
+@mistake(
+    earns=1,
+    hint="The transpose stands on the left: Xᵀ X, of shape (D, D), pairs the features. X Xᵀ pairs the "
+    "samples.",
+)
+def covariance_transposes_the_other_factor(X):
+    """The product is X Xᵀ, of shape (N, N), where Xᵀ X is asked."""
+    X = X - X.mean(axis=0)
+    return X @ X.T / len(X)
 
 
 @mistake(
@@ -368,9 +393,10 @@ def redundant_features_are_infinite(f, rng):
 def too_few_rows_are_infinite(f, rng):
     """No more rows than features make it infinite, while one row more suffices."""
     return {
-        "κ for 5 rows and 12 features": kind_of(f(too_few_rows(rng))),
-        "κ for 6 rows and 6 features": kind_of(f(rng.normal(size=(6, 6)))),
+        "κ for 5 rows and 12 features": but_for_rounding(f(too_few_rows(rng))),
+        "κ for 6 rows and 6 features": but_for_rounding(f(rng.normal(size=(6, 6)))),
         "κ for 4 rows and 3 features": kind_of(f(cloud(rng, (4.0, 2.0, 1.0), rows=4))),
+        "whether κ = 10⁹ is finite": bool(np.isfinite(f(cloud(rng, (1e9, 1e3, 1.0))))),
     }
 
 
@@ -462,6 +488,18 @@ def condition_trusts_the_last_digit(X):
 
 
 @mistake(
+    earns=3,
+    hint="A zero eigenvalue makes κ infinite. Do not drop it: it is the answer.",
+)
+def condition_leaves_out_the_zeros(X):
+    """Eigenvalues that count as zero are left out, and the smallest of the others divides."""
+    X = X - X.mean(axis=0)
+    eigenvalues = np.linalg.eigvalsh(X.T @ X / len(X))
+    eigenvalues = eigenvalues[eigenvalues > 1e-12 * eigenvalues[-1]]
+    return eigenvalues[-1] / eigenvalues[0]
+
+
+@mistake(
     earns=4,
     hint="Whether a number is small depends on its unit: in kilometres, every variance of a "
     "wine glass is below 1e-8. Compare with the largest eigenvalue.",
@@ -543,13 +581,17 @@ def two_over_the_steepest(f, rng):
         "the limit for the eigenvalues 4, 1, 0.2": f(bowl(rng, (4.0, 1.0, 0.2))),
         "the limit for the eigenvalues 0.9, 0.8, 0.1, 0.05": f(bowl(rng, (0.9, 0.8, 0.1, 0.05))),
         "the limit for H = [[8]]": f(np.array([[8.0]])),
+        "the limit for diag(1, 4, 0.2)": f(np.diag([1.0, 4.0, 0.2])),
     }
 
 
 @probe(1)
 def a_flat_direction_does_not_matter(f, rng):
     """A direction without any curvature does not limit the learning rate."""
-    return {"the limit for the eigenvalues 5, 2, 0": f(bowl(rng, (5.0, 2.0, 0.0)))}
+    return {
+        "the limit for the eigenvalues 5, 2, 0": f(bowl(rng, (5.0, 2.0, 0.0))),
+        "the limit for diag(2, 5, 0)": f(np.diag([2.0, 5.0, 0.0])),
+    }
 
 
 @mistake(
@@ -571,6 +613,15 @@ def two_over_the_flattest(H):
 
 
 @mistake(
+    hint="`np.linalg.eig` returns the eigenvalues in no particular order. Take the largest of them.",
+)
+def two_over_the_first(H):
+    """The first eigenvalue that `np.linalg.eig` returns is taken for the largest."""
+    eigenvalues, _ = np.linalg.eig(H)
+    return 2 / eigenvalues[0]
+
+
+@mistake(
     hint="The trace is the *sum* of the eigenvalues; the limit depends on the largest alone.",
 )
 def two_over_the_trace(H):
@@ -583,7 +634,7 @@ def two_over_the_trace(H):
     "steepest direction lies between the axes.",
 )
 def two_over_the_diagonal(H):
-    """The largest entry of the diagonal is taken for the largest eigenvalue."""
+    """The largest entry of H (which lies on its diagonal) is taken for the largest eigenvalue."""
     return 2 / np.diag(H).max()
 
 
@@ -672,13 +723,13 @@ def gives_up_honestly(f, rng):
     H, w = np.array([[2.5, 1.5], [1.5, 2.5]]), rng.uniform(1, 2, size=2)
 
     def line(needed, rate=0.5, **limit):
-        return kind_of(f(np.eye(1), np.ones(1), rate, tol=(1 - rate) ** (2 * needed - 1), **limit))
+        return f(np.eye(1), np.ones(1), rate, tol=(1 - rate) ** (2 * needed - 1), **limit)
 
     return {
-        "the count above the limit 2/λ_max": kind_of(f(H, w, 0.52, max_steps=40)),
-        "the count when 7 steps are needed and max_steps is 7": line(7, max_steps=7),
+        "the count above the limit 2/λ_max": f(H, w, 0.52, max_steps=40),
+        "the count when 7 steps are needed and max_steps is 7": kind_of(line(7, max_steps=7)),
         "the count when 8 steps are needed and max_steps is 7": line(8, max_steps=7),
-        "the count when 200 steps are needed": line(200, rate=0.03),
+        "the count when 200 steps are needed": kind_of(line(200, rate=0.03)),
         "the count when 201 steps are needed": line(201, rate=0.03),
     }
 
@@ -767,6 +818,21 @@ def takes_the_tolerance_as_absolute(H, w0, learning_rate, tol=1e-6, max_steps=20
 
 
 @mistake(
+    earns=2,
+    hint="`tol` is an argument, and 1e-6 only its default: use the name, not the number.",
+)
+def ignores_the_tolerance(H, w0, learning_rate, tol=1e-6, max_steps=200):
+    """The loss is compared with 1e-6 times the first loss, whatever `tol` is."""
+    target = 1e-6 * (w0 @ H @ w0)
+    w = w0
+    for steps in range(max_steps + 1):
+        if w @ H @ w <= target:
+            return steps
+        w = w - learning_rate * (H @ w)
+    return np.inf
+
+
+@mistake(
     earns=1,
     hint="A small gradient is not yet a small loss: in a flat direction the gradient is small far "
     "away from the minimum. The loss is asked.",
@@ -824,9 +890,28 @@ def doubles_the_gradient(H, w0, learning_rate, tol=1e-6, max_steps=200):
     return np.inf
 
 
-@mistake(hint="The gradient points uphill. Subtract it.")
+@mistake(
+    earns=1,
+    hint="Without the ½ the loss would be wᵀHw, with the gradient 2Hw. With it, the gradient is Hw: "
+    "the ½ is used up.",
+)
+def halves_the_gradient(H, w0, learning_rate, tol=1e-6, max_steps=200):
+    """The gradient is taken to be ½Hw, so that every step is half as long as it should be."""
+    target = tol * (w0 @ H @ w0)
+    w = w0
+    for steps in range(max_steps + 1):
+        if w @ H @ w <= target:
+            return steps
+        w = w - learning_rate * 0.5 * (H @ w)
+    return np.inf
+
+
+@mistake(
+    hint="The gradient points uphill: subtract it. If you do, the loss grew for another reason: look "
+    "at the formula of the gradient, and at the size of the step."
+)
 def climbs(H, w0, learning_rate, tol=1e-6, max_steps=200):
-    """The gradient is added, so that the loss grows."""
+    """The loss grows to the end, as it does when the gradient is added."""
     target = tol * (w0 @ H @ w0)
     w = w0
     for steps in range(max_steps + 1):
@@ -1126,6 +1211,19 @@ def pca_drops_directions(X, eps=1e-5):
     X = X - X.mean(axis=0)
     _, s, Vt = np.linalg.svd(X, full_matrices=False)
     return X @ Vt.T / np.sqrt(s**2 / len(X) + eps)
+
+
+@mistake(
+    earns=5,
+    hint="A direction that does not vary still is a column of the result, filled with zeros: eps is "
+    "there so that you need not leave it out.",
+)
+def pca_selects_eigenvalues(X, eps=1e-5):
+    """Only eigenvalues that are not nearly zero are used, so that the result has fewer columns than X."""
+    X = X - X.mean(axis=0)
+    eigenvalues, U = np.linalg.eigh(X.T @ X / len(X))
+    keep = eigenvalues > 1e-10
+    return (X @ U[:, keep] / np.sqrt(eigenvalues[keep] + eps))[:, ::-1]
 
 
 @mistake(earns=1, hint=SAMPLE_HINT)
@@ -1499,6 +1597,7 @@ CHAPTER = Chapter(
                 covariance_around_the_overall_mean,
                 covariance_around_the_row_means,
                 covariance_of_the_rows,
+                covariance_transposes_the_other_factor,
                 correlation_instead,
                 covariance_not_divided,
                 covariance_divides_by_d,
@@ -1534,6 +1633,7 @@ CHAPTER = Chapter(
                 condition_of_the_diagonal,
                 condition_of_the_correlation,
                 condition_trusts_the_last_digit,
+                condition_leaves_out_the_zeros,
                 condition_with_an_absolute_threshold,
                 condition_adds_an_epsilon,
                 condition_of_the_rows,
@@ -1558,6 +1658,7 @@ CHAPTER = Chapter(
             mistakes=(
                 one_over_the_steepest,
                 two_over_the_flattest,
+                two_over_the_first,
                 two_over_the_trace,
                 two_over_the_diagonal,
                 the_fastest_rate,
@@ -1583,10 +1684,12 @@ CHAPTER = Chapter(
                 counts_one_step_too_few,
                 never_looks_at_the_start,
                 takes_the_tolerance_as_absolute,
+                ignores_the_tolerance,
                 stops_at_a_small_gradient,
                 stops_at_a_small_step,
                 stops_at_a_small_distance,
                 doubles_the_gradient,
+                halves_the_gradient,
                 climbs,
                 ignores_the_coupling,
                 returns_max_steps,
@@ -1623,6 +1726,7 @@ CHAPTER = Chapter(
                 pca_ignores_eps,
                 pca_takes_eps_as_a_floor,
                 pca_drops_directions,
+                pca_selects_eigenvalues,
                 pca_divides_by_n_minus_1,
                 pca_only_standardizes,
                 pca_rotates_back,

@@ -148,8 +148,8 @@ check(
 #   whatever it is given: other rows, or a single one;
 # - `inverse_transform(Z)` undoes `transform`.
 #
-# A column that never varied in `fit` is centered only ($\sigma_j$ counts as 1). Fitting again
-# replaces the old statistics.
+# A column that never varied in `fit` is centered only ($\sigma_j$ counts as 1); as in exercise 3, its
+# *computed* deviation need not be exactly 0. Fitting again replaces the old statistics.
 
 # %% nbgrader={"grade": false, "grade_id": "Scaler", "locked": false, "schema_version": 3, "solution": true, "task": false}
 class Scaler:
@@ -192,7 +192,9 @@ check(
 #
 # Standardize a training split and a test split as a careful person does before training a model: the
 # test split is measured, too, but it has no say in what the ruler looks like. Return the pair
-# `(train, test)`. Test values beyond the training range are scaled like all others.
+# `(train, test)`. Test values beyond the training range are scaled like all others. A column that
+# never varies in the training split is centered only, in both splits; its computed deviation, too,
+# need not be exactly 0.
 
 # %% nbgrader={"grade": false, "grade_id": "scale_splits", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def scale_splits(X_train, X_test):
