@@ -1,7 +1,7 @@
 """Four small real tables, and seeded ways to split them.
 
 All four come with scikit-learn, so that a page builds without a network. Values are the raw
-measurements: nothing is centred or scaled here, because when and how to do that is the subject of
+measurements: nothing is centered or scaled here, because when and how to do that is the subject of
 the book.
 """
 
@@ -177,7 +177,7 @@ def center_and_rescale(part: Split) -> Split:
     """Centre every feature, then divide *all* of them by one number.
 
     The right treatment when all features share a unit, as pixels do: the relations between their
-    spreads survive. The D means and the one standard deviation (of all centred training values,
+    spreads survive. The D means and the one standard deviation (of all centered training values,
     dividing by their number) come from the training rows alone; both parts are then transformed
     with them.
     """
