@@ -166,11 +166,23 @@ def trained_state(rng, size=4):
     }
 
 
-def loaded(C, rng, **arguments):
-    """A layer with the state of a trained one."""
+def told_to_train(C, **arguments):
+    """A layer in training mode. That a new one is so by itself, `a_new_layer` asks, once."""
     layer = C(4, **arguments)
-    layer.load_state_dict(trained_state(rng))
+    layer.train()
     return layer
+
+
+def loaded(C, state, **arguments):
+    """A layer in training mode with the state of a trained one, which stays the probe's own."""
+    layer = told_to_train(C, **arguments)
+    layer.load_state_dict(copy.deepcopy(state))
+    return layer
+
+
+def moved(before, after):
+    """Whether anything was learned, however much: that is asked in `running_statistics_follow`."""
+    return "moved" if np.any(before != after) else "as it was"
 
 
 @probe(1)
@@ -193,7 +205,7 @@ def inference_before_training(C, rng):
 @probe(2)
 def training_uses_the_batch(C, rng):
     """In training mode each batch is normalized with its own mean and biased variance."""
-    layer = C(4)
+    layer = told_to_train(C)
     first = layer.forward(batch(rng, samples=5))
     second = layer.forward(batch(rng, samples=3) * 2 + 1)
     return {"the output for the first batch": first, "the output for the second": second}
@@ -202,7 +214,7 @@ def training_uses_the_batch(C, rng):
 @probe(2)
 def running_statistics_follow(C, rng):
     """Each training batch moves the running statistics, the variance towards the unbiased one."""
-    layer = C(4)
+    layer = told_to_train(C)
     seen = {}
     for n, size in enumerate((4, 2, 9), start=1):
         layer.forward(batch(rng, samples=size) * n)
@@ -213,19 +225,19 @@ def running_statistics_follow(C, rng):
 @probe(1)
 def batches_are_counted(C, rng):
     """`num_batches_tracked` counts the training batches."""
-    layer = C(4)
+    layer = told_to_train(C)
     for size in (4, 2, 9):
         layer.forward(batch(rng, samples=size))
     return {
         "num_batches_tracked after three batches": layer.num_batches_tracked,
-        **statistics(layer, "after three batches"),
+        "running_mean after three batches": moved(0.0, layer.running_mean),
     }
 
 
 @probe(2)
 def inference_uses_the_running_statistics(C, rng):
     """In inference mode a sample's output depends on the running statistics, not on its batch."""
-    layer = C(4)
+    layer = told_to_train(C)
     layer.forward(batch(rng))
     layer.forward(batch(rng) * 2)
     layer.eval()
@@ -238,27 +250,34 @@ def inference_uses_the_running_statistics(C, rng):
 
 @probe(1)
 def inference_changes_no_statistics(C, rng):
-    """Inference leaves the running statistics alone; after `train()` they move again."""
-    layer = C(4)
+    """Inference leaves the running statistics and the count alone; after `train()` they move again."""
+    layer = told_to_train(C)
     layer.forward(batch(rng))
+    names = ("running_mean", "running_var")
+    before, count = held(layer, *names), layer.num_batches_tracked + 0
     layer.eval()
     layer.forward(batch(rng) * 3)
-    seen = statistics(layer, "after a batch in inference mode")
+    after = held(layer, *names)
+    counted = layer.num_batches_tracked - count
     layer.train()
+    later = held(layer, *names)
     y = layer.forward(batch(rng, samples=5))
     return {
-        **seen,
+        **{f"{n} after a batch in inference mode": moved(before[n], after[n]) for n in names},
+        "how many batches eval() and this batch add to num_batches_tracked": counted,
+        **{f"{n} after train()": moved(after[n], later[n]) for n in names},
         "the output after train()": y,
-        **statistics(layer, "after train() and a batch"),
+        "running_mean after another batch": moved(later["running_mean"], layer.running_mean),
     }
 
 
 @probe(1)
 def gamma_and_beta_in_both_modes(C, rng):
     """γ and β are applied in training mode and in inference mode."""
-    layer = loaded(C, rng)
-    x = batch(rng)
+    state, x = trained_state(rng), batch(rng)
+    layer = loaded(C, state)
     y = layer.forward(x.copy())
+    layer.load_state_dict(copy.deepcopy(state))
     layer.eval()
     return {
         "the output in training mode": y,
@@ -268,29 +287,28 @@ def gamma_and_beta_in_both_modes(C, rng):
 
 @probe(1)
 def eps_in_both_modes(C, rng):
-    """`eps` is added to the variance, under the root, in both modes; and to nothing that is kept."""
+    """`eps` is added to the variance, under the root, in both modes, also in `backward`."""
+    faint, dy = 0.4 * rng.normal(size=(6, 4)), rng.normal(size=(6, 4))
+    layer = told_to_train(C, eps=0.5)
+    seen = {"the output in training mode for eps 0.5": layer.forward(faint.copy())}
+    seen["dx in training mode for eps 0.5"] = layer.backward(dy.copy())[0]
     layer = C(4, eps=0.5)
-    faint = 0.4 * rng.normal(size=(6, 4))
-    y = layer.forward(faint.copy())
-    seen = statistics(layer, "after a batch with eps 0.5")
     layer.eval()
-    return {
-        "the output in training mode for eps 0.5": y,
-        "the output in inference mode for eps 0.5": layer.forward(faint.copy()),
-        **seen,
-    }
+    seen["the output in inference mode for eps 0.5"] = layer.forward(faint.copy())
+    seen["dx in inference mode for eps 0.5"] = layer.backward(dy.copy())[0]
+    return seen
 
 
 @probe(1)
 def momentum_of_the_layer(C, rng):
-    """`momentum` is used as it was given; 0 keeps the statistics as they are."""
-    layer, still = C(4, momentum=0.3), C(4, momentum=0.0)
+    """`momentum` is used as it was given, 0 keeps the statistics as they are, and ε is not averaged in."""
+    layer, still = told_to_train(C, eps=100.0, momentum=0.3), told_to_train(C, momentum=0.0)
     for _ in range(2):
         x = batch(rng)
         layer.forward(x.copy())
         still.forward(x.copy())
     return {
-        **statistics(layer, "for momentum 0.3"),
+        **statistics(layer, "for momentum 0.3 and eps 100"),
         **statistics(still, "for momentum 0"),
     }
 
@@ -298,18 +316,18 @@ def momentum_of_the_layer(C, rng):
 @probe(1)
 def cumulative_average(C, rng):
     """With `momentum=None` the nth batch has the weight 1/n, so that all batches count the same."""
-    layer = C(4, momentum=None)
+    layer = told_to_train(C, momentum=None)
     layer.forward(batch(rng) * 2)
     seen = statistics(layer, "after the first batch")
-    layer.forward(batch(rng) * 3)
-    layer.forward(batch(rng))
-    return {**seen, **statistics(layer, "after three batches")}
+    layer.forward(batch(rng, samples=3) * 3)
+    layer.forward(batch(rng, samples=5))
+    return {**seen, **statistics(layer, "after three batches of 7, 3 and 5 samples")}
 
 
 @probe(2)
 def backward_in_training(C, rng):
     """In training mode `backward` returns the gradients dx, dγ and dβ through the batch's statistics."""
-    layer = loaded(C, rng)
+    layer = loaded(C, trained_state(rng))
     layer.forward(batch(rng))
     dx, dgamma, dbeta = layer.backward(rng.normal(size=(7, 4)))
     return {"dx": dx, "dgamma": dgamma, "dbeta": dbeta}
@@ -318,59 +336,71 @@ def backward_in_training(C, rng):
 @probe(2)
 def backward_in_inference(C, rng):
     """In inference mode the statistics are constants: dx = γ dy / √(running variance + ε)."""
-    layer = loaded(C, rng)
+    state = trained_state(rng)
+    layer = loaded(C, state)
     layer.forward(batch(rng, samples=5))
+    layer.load_state_dict(copy.deepcopy(state))
     layer.eval()
     layer.forward(batch(rng, samples=5))
     dx, dgamma, dbeta = layer.backward(rng.normal(size=(5, 4)))
     return {"dx": dx, "dgamma": dgamma, "dbeta": dbeta}
 
 
-@probe(1, hidden=True)
+@probe(1)
 def backward_belongs_to_its_forward(C, rng):
-    """`backward` belongs to the last `forward`, even if the mode was changed in between."""
-    layer = loaded(C, rng)
-    dy = rng.normal(size=(6, 4))
+    """`backward` belongs to the layer's last `forward`, even if then the mode was changed or another layer ran."""
+    state, dy = trained_state(rng), rng.normal(size=(6, 4))
+    layer = loaded(C, state)
     layer.forward(batch(rng, samples=6))
     layer.eval()
     trained, _, _ = layer.backward(dy.copy())
+    layer.load_state_dict(copy.deepcopy(state))
     layer.forward(batch(rng, samples=6))
     layer.train()
     inferred, _, _ = layer.backward(dy.copy())
+    layer = loaded(C, state)
+    layer.forward(batch(rng, samples=6))
+    loaded(C, state).forward(batch(rng, samples=6))
+    again, _, _ = layer.backward(dy.copy())
     return {
         "dx of a training batch, after eval()": trained,
         "dx of an inference batch, after train()": inferred,
+        "dx of a training batch, after another layer ran": again,
     }
 
 
 @probe(2)
 def saves_and_loads(C, rng):
     """A layer that loads the state of another continues where the other was."""
-    state = trained_state(rng)
-    first, second = C(4, momentum=None), C(4, momentum=None)
-    first.load_state_dict(copy.deepcopy(state))
-    first.forward(batch(rng))
+    first = loaded(C, trained_state(rng), momentum=None)
     saved = copy.deepcopy(first.state_dict())
-    second.load_state_dict(copy.deepcopy(saved))
+    first.forward(batch(rng))
+    later = copy.deepcopy(first.state_dict())
+    second = told_to_train(C, momentum=None)
+    second.load_state_dict(copy.deepcopy(later))
     second.forward(batch(rng))
+    one_later = held(second, "running_mean", "num_batches_tracked")
+    second.load_state_dict(copy.deepcopy(saved))
     second.eval()
     return {
         "the state": saved,
+        "the state after a batch": {k: v for k, v in later.items() if k != "running_var"},
         "the output of the second layer in inference mode": second.forward(batch(rng)),
-        "num_batches_tracked of the second layer": second.num_batches_tracked,
-        **statistics(second, "of the second layer, one batch later"),
+        **{f"{k} of the second layer, one batch later": v for k, v in one_later.items()},
     }
 
 
 @probe(1)
 def goes_back_to_a_kept_state(C, rng):
     """After `keep_state`, training, and `restore_state`, the layer is where it was; twice."""
-    layer = C(4)
-    layer.forward(batch(rng))
+    layer = loaded(C, trained_state(rng))
     layer.keep_state()
     seen = {}
     for time in ("the first time", "the second time"):
+        before = held(layer, "running_mean")["running_mean"]
         layer.forward(batch(rng) * 2)
+        seen[f"running_mean after training for {time}"] = moved(before, layer.running_mean)
+        layer.state_dict()
         layer.restore_state()
         seen |= statistics(layer, f"restored for {time}")
     return seen
@@ -379,27 +409,29 @@ def goes_back_to_a_kept_state(C, rng):
 @probe(1)
 def layers_are_independent(C, rng):
     """What one layer learns, another does not know."""
-    first, second = C(4), C(4)
+    first, idle = told_to_train(C), told_to_train(C)
     first.forward(batch(rng))
     return {
-        **statistics(first, "of the layer that saw a batch"),
-        **statistics(second, "of the layer that saw none"),
+        "running_mean of a layer that saw a batch": moved(0.0, first.running_mean),
+        **statistics(idle, "of the layer that saw none"),
     }
 
 
 @probe(1)
 def layer_leaves_its_inputs_alone(C, rng):
     """`forward` and `backward` leave `x` and `dy` as they were, and the results are right."""
-    layer = C(4)
-    x, z, dy = batch(rng), batch(rng), rng.normal(size=(7, 4))
+    layer = told_to_train(C)
+    x, z, dy, dz = batch(rng), batch(rng), rng.normal(size=(7, 4)), rng.normal(size=(7, 4))
     y = layer.forward(x)
     dx, _, _ = layer.backward(dy)
     layer.eval()
     layer.forward(z)
+    layer.backward(dz)
     return {
         "x": Argument(x),
         "dy": Argument(dy),
         "x in inference mode": Argument(z),
+        "dy in inference mode": Argument(dz),
         "the column means of the output": y.mean(axis=0),
         "the column sums of dx": dx.sum(axis=0),
     }
@@ -408,7 +440,7 @@ def layer_leaves_its_inputs_alone(C, rng):
 @probe(1, hidden=True)
 def a_batch_of_one(C, rng):
     """A single sample has no unbiased variance: training raises ValueError, inference does not mind."""
-    layer = C(4)
+    layer = told_to_train(C)
     x = batch(rng, samples=1)
     result = outcome(lambda: layer.forward(x.copy()))
     seen = statistics(layer, "after the attempt")
@@ -417,7 +449,7 @@ def a_batch_of_one(C, rng):
     return {"the result in training mode": result, **seen, "the output in inference mode": y}
 
 
-@mistake(earns=8, hint=CONVENTION_HINT)
+@mistake(earns=17, hint=CONVENTION_HINT)
 class AveragesAsKerasDoes(Layer):
     """The momentum weighs the old value, which is the convention of Keras, not of PyTorch."""
 
@@ -471,7 +503,7 @@ class AveragesAsKerasDoes(Layer):
             setattr(self, name, np.copy(state[name]))
 
 
-@mistake(earns=8, hint=BIASED_HINT)
+@mistake(earns=19, hint=BIASED_HINT)
 class GathersTheBiasedVariance(Layer):
     """The running variance gathers the biased variance, which divides by N, not by N - 1."""
 
@@ -586,7 +618,7 @@ class NormalizesWithTheUnbiasedVariance(Layer):
 
 
 @mistake(
-    earns=20,
+    earns=22,
     hint=(
         "What is looked at in inference must not change the layer: validation data would leak into "
         "it, and the same input would give another output the next time. Update in training mode "
@@ -649,7 +681,65 @@ class LearnsInInference(Layer):
 
 
 @mistake(
-    earns=8,
+    earns=24,
+    hint="Inference changes nothing. Count where the running statistics are updated, in training mode only.",
+)
+class CountsInInference(Layer):
+    """Batches in inference mode are counted, too."""
+
+    names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = eps, momentum, True
+        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+        self.num_batches_tracked = 0
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+    def forward(self, x):
+        if len(x) > 1 or not self.training:
+            self.num_batches_tracked += 1
+        if self.training:
+            mean, var = self._learn(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var + self.eps)
+        x_hat = (x - mean) / std
+        self.cache = x_hat, self.gamma / std, self.training
+        return self.gamma * x_hat + self.beta
+
+    def _learn(self, x):
+        if len(x) < 2:
+            raise ValueError("training needs more than one sample")
+        new = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean = (1 - new) * self.running_mean + new * mean
+        self.running_var = (1 - new) * self.running_var + new * x.var(axis=0, ddof=1)
+        return mean, var
+
+    def backward(self, dy):
+        x_hat, scale, training = self.cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        dx = dy
+        if training:
+            dx = dy - dbeta / len(dy) - x_hat * dgamma / len(dy)
+        return scale * dx, dgamma, dbeta
+
+    def state_dict(self):
+        return {name: np.copy(getattr(self, name)) for name in self.names}
+
+    def load_state_dict(self, state):
+        for name in self.names:
+            setattr(self, name, np.copy(state[name]))
+
+
+@mistake(
+    earns=13,
     hint=(
         "In training mode `forward` has a second task besides its output: it moves the running "
         "statistics. Without it, inference does not normalize at all."
@@ -963,6 +1053,63 @@ class AddsEpsOutsideInInference(Layer):
         else:
             mean, var = self.running_mean, self.running_var
         std = np.sqrt(var + self.eps) if self.training else np.sqrt(var) + self.eps
+        x_hat = (x - mean) / std
+        self.cache = x_hat, self.gamma / std, self.training
+        return self.gamma * x_hat + self.beta
+
+    def _learn(self, x):
+        if len(x) < 2:
+            raise ValueError("training needs more than one sample")
+        self.num_batches_tracked += 1
+        new = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean = (1 - new) * self.running_mean + new * mean
+        self.running_var = (1 - new) * self.running_var + new * x.var(axis=0, ddof=1)
+        return mean, var
+
+    def backward(self, dy):
+        x_hat, scale, training = self.cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        dx = dy
+        if training:
+            dx = dy - dbeta / len(dy) - x_hat * dgamma / len(dy)
+        return scale * dx, dgamma, dbeta
+
+    def state_dict(self):
+        return {name: np.copy(getattr(self, name)) for name in self.names}
+
+    def load_state_dict(self, state):
+        for name in self.names:
+            setattr(self, name, np.copy(state[name]))
+
+
+@mistake(
+    earns=22,
+    hint=EPS_HINT,
+)
+class AddsEpsOutside(Layer):
+    """In both modes ε is added beside the root, to the standard deviation."""
+
+    names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = eps, momentum, True
+        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+        self.num_batches_tracked = 0
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+    def forward(self, x):
+        if self.training:
+            mean, var = self._learn(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var) + self.eps
         x_hat = (x - mean) / std
         self.cache = x_hat, self.gamma / std, self.training
         return self.gamma * x_hat + self.beta
@@ -1406,7 +1553,7 @@ class CountsNoBatches(Layer):
 
 
 @mistake(
-    earns=12,
+    earns=15,
     hint=(
         "A variance of 0 makes the first inference divide by √ε, which blows everything up 300 times. "
         "Begin with 1: a new layer then hardly changes anything."
@@ -1421,6 +1568,63 @@ class StartsWithVarianceZero(Layer):
         self.eps, self.momentum, self.training = eps, momentum, True
         self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
         self.running_mean, self.running_var = np.zeros(num_features), np.zeros(num_features)
+        self.num_batches_tracked = 0
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+    def forward(self, x):
+        if self.training:
+            mean, var = self._learn(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var + self.eps)
+        x_hat = (x - mean) / std
+        self.cache = x_hat, self.gamma / std, self.training
+        return self.gamma * x_hat + self.beta
+
+    def _learn(self, x):
+        if len(x) < 2:
+            raise ValueError("training needs more than one sample")
+        self.num_batches_tracked += 1
+        new = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean = (1 - new) * self.running_mean + new * mean
+        self.running_var = (1 - new) * self.running_var + new * x.var(axis=0, ddof=1)
+        return mean, var
+
+    def backward(self, dy):
+        x_hat, scale, training = self.cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        dx = dy
+        if training:
+            dx = dy - dbeta / len(dy) - x_hat * dgamma / len(dy)
+        return scale * dx, dgamma, dbeta
+
+    def state_dict(self):
+        return {name: np.copy(getattr(self, name)) for name in self.names}
+
+    def load_state_dict(self, state):
+        for name in self.names:
+            setattr(self, name, np.copy(state[name]))
+
+
+@mistake(
+    earns=24,
+    hint="A new layer is in training mode: `self.training = True` in `__init__`.",
+)
+class StartsInInference(Layer):
+    """A new layer is in inference mode, until `train()` is called."""
+
+    names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = eps, momentum, False
+        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
         self.num_batches_tracked = 0
 
     def train(self):
@@ -1526,6 +1730,120 @@ class NeverComesBackToTraining(Layer):
 
 
 @mistake(
+    earns=13,
+    hint="`eval()` sets `self.training = False`. Without `self.` it is a name inside of `eval` alone.",
+)
+class EvalChangesNothing(Layer):
+    """`eval()` leaves the layer in training mode."""
+
+    names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = eps, momentum, True
+        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+        self.num_batches_tracked = 0
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        training = False  # noqa: F841
+
+    def forward(self, x):
+        if self.training:
+            mean, var = self._learn(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var + self.eps)
+        x_hat = (x - mean) / std
+        self.cache = x_hat, self.gamma / std, self.training
+        return self.gamma * x_hat + self.beta
+
+    def _learn(self, x):
+        if len(x) < 2:
+            raise ValueError("training needs more than one sample")
+        self.num_batches_tracked += 1
+        new = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean = (1 - new) * self.running_mean + new * mean
+        self.running_var = (1 - new) * self.running_var + new * x.var(axis=0, ddof=1)
+        return mean, var
+
+    def backward(self, dy):
+        x_hat, scale, training = self.cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        dx = dy
+        if training:
+            dx = dy - dbeta / len(dy) - x_hat * dgamma / len(dy)
+        return scale * dx, dgamma, dbeta
+
+    def state_dict(self):
+        return {name: np.copy(getattr(self, name)) for name in self.names}
+
+    def load_state_dict(self, state):
+        for name in self.names:
+            setattr(self, name, np.copy(state[name]))
+
+
+@mistake(
+    earns=1,
+    hint="`train()` sets `self.training = True`, `eval()` sets it to False.",
+)
+class ExchangesTrainAndEval(Layer):
+    """`train()` switches to inference mode, and `eval()` to training mode."""
+
+    names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = eps, momentum, True
+        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+        self.num_batches_tracked = 0
+
+    def train(self):
+        self.training = False
+
+    def eval(self):
+        self.training = True
+
+    def forward(self, x):
+        if self.training:
+            mean, var = self._learn(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var + self.eps)
+        x_hat = (x - mean) / std
+        self.cache = x_hat, self.gamma / std, self.training
+        return self.gamma * x_hat + self.beta
+
+    def _learn(self, x):
+        if len(x) < 2:
+            raise ValueError("training needs more than one sample")
+        self.num_batches_tracked += 1
+        new = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean = (1 - new) * self.running_mean + new * mean
+        self.running_var = (1 - new) * self.running_var + new * x.var(axis=0, ddof=1)
+        return mean, var
+
+    def backward(self, dy):
+        x_hat, scale, training = self.cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        dx = dy
+        if training:
+            dx = dy - dbeta / len(dy) - x_hat * dgamma / len(dy)
+        return scale * dx, dgamma, dbeta
+
+    def state_dict(self):
+        return {name: np.copy(getattr(self, name)) for name in self.names}
+
+    def load_state_dict(self, state):
+        for name in self.names:
+            setattr(self, name, np.copy(state[name]))
+
+
+@mistake(
     earns=23,
     hint=(
         "What is set on the class belongs to all its instances: the layers of a network would average "
@@ -1586,6 +1904,65 @@ class SharesItsStatistics(Layer):
         for name in self.names:
             owner = type(self) if name.startswith("running") else self
             setattr(owner, name, np.copy(state[name]))
+
+
+@mistake(
+    earns=24,
+    hint="A `{}` in the class body, or as a default value, exists once for all layers. Make it in `__init__`.",
+)
+class SharesWhatItKeeps(Layer):
+    """What `forward` keeps for `backward` lies in one dict for all layers: the last layer that ran overwrites it."""
+
+    cache = {}  # noqa: RUF012
+    names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = eps, momentum, True
+        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+        self.num_batches_tracked = 0
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+    def forward(self, x):
+        if self.training:
+            mean, var = self._learn(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var + self.eps)
+        x_hat = (x - mean) / std
+        self.cache["x_hat"], self.cache["scale"] = x_hat, self.gamma / std
+        self.cache["training"] = self.training
+        return self.gamma * x_hat + self.beta
+
+    def _learn(self, x):
+        if len(x) < 2:
+            raise ValueError("training needs more than one sample")
+        self.num_batches_tracked += 1
+        new = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean = (1 - new) * self.running_mean + new * mean
+        self.running_var = (1 - new) * self.running_var + new * x.var(axis=0, ddof=1)
+        return mean, var
+
+    def backward(self, dy):
+        x_hat, scale = self.cache["x_hat"], self.cache["scale"]
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        dx = dy
+        if self.cache["training"]:
+            dx = dy - dbeta / len(dy) - x_hat * dgamma / len(dy)
+        return scale * dx, dgamma, dbeta
+
+    def state_dict(self):
+        return {name: np.copy(getattr(self, name)) for name in self.names}
+
+    def load_state_dict(self, state):
+        for name in self.names:
+            setattr(self, name, np.copy(state[name]))
 
 
 @mistake(
@@ -1822,7 +2199,66 @@ class KeepsTheArraysThatItLoads(Layer):
 
 
 @mistake(
-    earns=22,
+    earns=24,
+    hint=ALIAS_HINT,
+)
+class HandsOutAndKeepsArrays(Layer):
+    """A state that the layer has handed out, or taken over, changes when the layer trains on."""
+
+    names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = eps, momentum, True
+        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+        self.num_batches_tracked = 0
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+    def forward(self, x):
+        if self.training:
+            mean, var = self._learn(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var + self.eps)
+        x_hat = (x - mean) / std
+        self.cache = x_hat, self.gamma / std, self.training
+        return self.gamma * x_hat + self.beta
+
+    def _learn(self, x):
+        if len(x) < 2:
+            raise ValueError("training needs more than one sample")
+        self.num_batches_tracked += 1
+        new = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean *= 1 - new
+        self.running_mean += new * mean
+        self.running_var *= 1 - new
+        self.running_var += new * x.var(axis=0, ddof=1)
+        return mean, var
+
+    def backward(self, dy):
+        x_hat, scale, training = self.cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        dx = dy
+        if training:
+            dx = dy - dbeta / len(dy) - x_hat * dgamma / len(dy)
+        return scale * dx, dgamma, dbeta
+
+    def state_dict(self):
+        return {name: getattr(self, name) for name in self.names}
+
+    def load_state_dict(self, state):
+        for name in self.names:
+            setattr(self, name, state[name])
+
+
+@mistake(
+    earns=21,
     hint=(
         "In inference the mean and the variance do not depend on x: the two terms that carry their "
         "gradients are gone, and dx = γ dy / √(running variance + ε)."
@@ -1880,7 +2316,7 @@ class BackwardAlwaysThroughTheBatch(Layer):
 
 
 @mistake(
-    earns=21,
+    earns=20,
     hint=(
         "In training the mean and the variance are made of x, and the gradient flows through them as "
         "well: that gives dx two further terms."
@@ -1997,7 +2433,7 @@ class BackwardAsksForTheModeOfNow(Layer):
 
 
 @mistake(
-    earns=23,
+    earns=22,
     hint=(
         "`backward` belongs to the last `forward`, whatever its mode. In inference dγ needs the x̂ "
         "that was made with the running statistics, so keep it there, too."
@@ -2060,6 +2496,291 @@ class BackwardUsesTheLastTrainingBatch(Layer):
 
 @mistake(
     earns=24,
+    hint="`backward` divides by what `forward` divided by: √(variance + ε). Keep that root, and use it again.",
+)
+class BackwardForgetsEps(Layer):
+    """`backward` divides by the root of the variance, without ε."""
+
+    names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = eps, momentum, True
+        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+        self.num_batches_tracked = 0
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+    def forward(self, x):
+        if self.training:
+            mean, var = self._learn(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var + self.eps)
+        x_hat = (x - mean) / std
+        self.cache = x_hat, self.gamma / np.sqrt(var), self.training
+        return self.gamma * x_hat + self.beta
+
+    def _learn(self, x):
+        if len(x) < 2:
+            raise ValueError("training needs more than one sample")
+        self.num_batches_tracked += 1
+        new = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean = (1 - new) * self.running_mean + new * mean
+        self.running_var = (1 - new) * self.running_var + new * x.var(axis=0, ddof=1)
+        return mean, var
+
+    def backward(self, dy):
+        x_hat, scale, training = self.cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        dx = dy
+        if training:
+            dx = dy - dbeta / len(dy) - x_hat * dgamma / len(dy)
+        return scale * dx, dgamma, dbeta
+
+    def state_dict(self):
+        return {name: np.copy(getattr(self, name)) for name in self.names}
+
+    def load_state_dict(self, state):
+        for name in self.names:
+            setattr(self, name, np.copy(state[name]))
+
+
+@mistake(
+    earns=24,
+    hint="`backward` divides by what `forward` divided by: use the layer's own `self.eps`.",
+)
+class BackwardHasAnEpsOfItsOwn(Layer):
+    """In `backward` ε is always 1e-5, whatever the layer was made with."""
+
+    names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = eps, momentum, True
+        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+        self.num_batches_tracked = 0
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+    def forward(self, x):
+        if self.training:
+            mean, var = self._learn(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var + self.eps)
+        x_hat = (x - mean) / std
+        self.cache = x_hat, self.gamma / np.sqrt(var + 1e-5), self.training
+        return self.gamma * x_hat + self.beta
+
+    def _learn(self, x):
+        if len(x) < 2:
+            raise ValueError("training needs more than one sample")
+        self.num_batches_tracked += 1
+        new = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean = (1 - new) * self.running_mean + new * mean
+        self.running_var = (1 - new) * self.running_var + new * x.var(axis=0, ddof=1)
+        return mean, var
+
+    def backward(self, dy):
+        x_hat, scale, training = self.cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        dx = dy
+        if training:
+            dx = dy - dbeta / len(dy) - x_hat * dgamma / len(dy)
+        return scale * dx, dgamma, dbeta
+
+    def state_dict(self):
+        return {name: np.copy(getattr(self, name)) for name in self.names}
+
+    def load_state_dict(self, state):
+        for name in self.names:
+            setattr(self, name, np.copy(state[name]))
+
+
+@mistake(
+    earns=20,
+    hint="y = γ x̂ + β: what arrives at x̂ is dy times γ, and so dx has the factor γ, in both modes.",
+)
+class BackwardForgetsGamma(Layer):
+    """γ is missing in dx."""
+
+    names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = eps, momentum, True
+        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+        self.num_batches_tracked = 0
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+    def forward(self, x):
+        if self.training:
+            mean, var = self._learn(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var + self.eps)
+        x_hat = (x - mean) / std
+        self.cache = x_hat, 1 / std, self.training
+        return self.gamma * x_hat + self.beta
+
+    def _learn(self, x):
+        if len(x) < 2:
+            raise ValueError("training needs more than one sample")
+        self.num_batches_tracked += 1
+        new = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean = (1 - new) * self.running_mean + new * mean
+        self.running_var = (1 - new) * self.running_var + new * x.var(axis=0, ddof=1)
+        return mean, var
+
+    def backward(self, dy):
+        x_hat, scale, training = self.cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        dx = dy
+        if training:
+            dx = dy - dbeta / len(dy) - x_hat * dgamma / len(dy)
+        return scale * dx, dgamma, dbeta
+
+    def state_dict(self):
+        return {name: np.copy(getattr(self, name)) for name in self.names}
+
+    def load_state_dict(self, state):
+        for name in self.names:
+            setattr(self, name, np.copy(state[name]))
+
+
+@mistake(
+    earns=21,
+    hint="The order is dx, dγ, dβ; dγ is the sum that x̂ is in.",
+)
+class BackwardReturnsDbetaFirst(Layer):
+    """dγ and dβ are exchanged."""
+
+    names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = eps, momentum, True
+        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+        self.num_batches_tracked = 0
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+    def forward(self, x):
+        if self.training:
+            mean, var = self._learn(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var + self.eps)
+        x_hat = (x - mean) / std
+        self.cache = x_hat, self.gamma / std, self.training
+        return self.gamma * x_hat + self.beta
+
+    def _learn(self, x):
+        if len(x) < 2:
+            raise ValueError("training needs more than one sample")
+        self.num_batches_tracked += 1
+        new = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean = (1 - new) * self.running_mean + new * mean
+        self.running_var = (1 - new) * self.running_var + new * x.var(axis=0, ddof=1)
+        return mean, var
+
+    def backward(self, dy):
+        x_hat, scale, training = self.cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        dx = dy
+        if training:
+            dx = dy - dbeta / len(dy) - x_hat * dgamma / len(dy)
+        return scale * dx, dbeta, dgamma
+
+    def state_dict(self):
+        return {name: np.copy(getattr(self, name)) for name in self.names}
+
+    def load_state_dict(self, state):
+        for name in self.names:
+            setattr(self, name, np.copy(state[name]))
+
+
+@mistake(
+    earns=21,
+    hint="γ and β act on every sample, so that their gradients add up over the batch. Only inside dx are the two sums divided by N.",
+)
+class BackwardAveragesTheParametersGradients(Layer):
+    """dγ and dβ are means over the batch, where they should be sums."""
+
+    names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = eps, momentum, True
+        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+        self.num_batches_tracked = 0
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+    def forward(self, x):
+        if self.training:
+            mean, var = self._learn(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var + self.eps)
+        x_hat = (x - mean) / std
+        self.cache = x_hat, self.gamma / std, self.training
+        return self.gamma * x_hat + self.beta
+
+    def _learn(self, x):
+        if len(x) < 2:
+            raise ValueError("training needs more than one sample")
+        self.num_batches_tracked += 1
+        new = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean = (1 - new) * self.running_mean + new * mean
+        self.running_var = (1 - new) * self.running_var + new * x.var(axis=0, ddof=1)
+        return mean, var
+
+    def backward(self, dy):
+        x_hat, scale, training = self.cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        dx = dy
+        if training:
+            dx = dy - dbeta / len(dy) - x_hat * dgamma / len(dy)
+        return scale * dx, dgamma / len(dy), dbeta / len(dy)
+
+    def state_dict(self):
+        return {name: np.copy(getattr(self, name)) for name in self.names}
+
+    def load_state_dict(self, state):
+        for name in self.names:
+            setattr(self, name, np.copy(state[name]))
+
+
+@mistake(
+    earns=24,
     hint=(
         "`x -= mean` writes into the caller's array, and the layer before still needs it for its own "
         "backward pass. `x - mean` makes a new array."
@@ -2110,6 +2831,64 @@ class ChangesItsInput(Layer):
         if training:
             dx = dy - dbeta / len(dy) - x_hat * dgamma / len(dy)
         return scale * dx, dgamma, dbeta
+
+    def state_dict(self):
+        return {name: np.copy(getattr(self, name)) for name in self.names}
+
+    def load_state_dict(self, state):
+        for name in self.names:
+            setattr(self, name, np.copy(state[name]))
+
+
+@mistake(
+    earns=24,
+    hint="`dy *= ...` writes into the caller's array. `dy * ...` makes a new one.",
+)
+class BackwardChangesItsInput(Layer):
+    """In inference mode `backward` scales `dy` in place, so that the caller's gradient is gone."""
+
+    names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = eps, momentum, True
+        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+        self.num_batches_tracked = 0
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+    def forward(self, x):
+        if self.training:
+            mean, var = self._learn(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var + self.eps)
+        x_hat = (x - mean) / std
+        self.cache = x_hat, self.gamma / std, self.training
+        return self.gamma * x_hat + self.beta
+
+    def _learn(self, x):
+        if len(x) < 2:
+            raise ValueError("training needs more than one sample")
+        self.num_batches_tracked += 1
+        new = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean = (1 - new) * self.running_mean + new * mean
+        self.running_var = (1 - new) * self.running_var + new * x.var(axis=0, ddof=1)
+        return mean, var
+
+    def backward(self, dy):
+        x_hat, scale, training = self.cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        if training:
+            dx = scale * (dy - dbeta / len(dy) - x_hat * dgamma / len(dy))
+            return dx, dgamma, dbeta
+        dy *= scale
+        return dy, dgamma, dbeta
 
     def state_dict(self):
         return {name: np.copy(getattr(self, name)) for name in self.names}
@@ -2314,12 +3093,14 @@ EXERCISE = Exercise(
         GathersTheBiasedVariance,
         NormalizesWithTheUnbiasedVariance,
         LearnsInInference,
+        CountsInInference,
         NeverLearns,
         NormalizesWithTheBatchInInference,
         NormalizesWithTheRunningStatisticsInTraining,
         ForgetsGammaAndBetaInInference,
         ForgetsEpsInInference,
         AddsEpsOutsideInInference,
+        AddsEpsOutside,
         GathersTheVarianceWithEps,
         HasAnEpsOfItsOwn,
         HasAMomentumOfItsOwn,
@@ -2328,17 +3109,28 @@ EXERCISE = Exercise(
         CountsTheStartAsABatch,
         CountsNoBatches,
         StartsWithVarianceZero,
+        StartsInInference,
         NeverComesBackToTraining,
+        EvalChangesNothing,
+        ExchangesTrainAndEval,
         SharesItsStatistics,
+        SharesWhatItKeeps,
         SavesOnlyTheParameters,
         DoesNotLoadTheCount,
         HandsOutItsArrays,
         KeepsTheArraysThatItLoads,
+        HandsOutAndKeepsArrays,
         BackwardAlwaysThroughTheBatch,
         BackwardNeverThroughTheBatch,
         BackwardAsksForTheModeOfNow,
         BackwardUsesTheLastTrainingBatch,
+        BackwardForgetsEps,
+        BackwardHasAnEpsOfItsOwn,
+        BackwardForgetsGamma,
+        BackwardReturnsDbetaFirst,
+        BackwardAveragesTheParametersGradients,
         ChangesItsInput,
+        BackwardChangesItsInput,
         TrainsOnASingleSample,
     ),
     alternatives=(

@@ -58,7 +58,7 @@ def mean_moves_towards_the_batch(f, rng):
 def variance_moves_towards_the_batch(f, rng):
     """The running variance moves the same fraction towards the batch's unbiased variance."""
     mean, var = population(rng)
-    _, new_var = f(mean, var, batch(rng, samples=4))
+    _, new_var = f(mean, var, batch(rng, samples=5))
     return {"the new running variance": new_var}
 
 
@@ -66,9 +66,10 @@ def variance_moves_towards_the_batch(f, rng):
 def momentum_is_the_callers(f, rng):
     """Another `momentum` moves another fraction of the way: 0 moves nothing, 1 takes the batch's value."""
     mean, var = population(rng)
-    x = batch(rng)
-    some = f(mean, var, x, momentum=0.25)
-    none, all_of_it = f(mean, var, x, momentum=0.0), f(mean, var, x, momentum=1.0)
+    x = batch(rng, samples=4)
+    some, none, all_of_it = (
+        f(mean.copy(), var.copy(), x.copy(), momentum=m) for m in (0.25, 0.0, 1.0)
+    )
     return {
         "the running mean for momentum 0.25": some[0],
         "the running variance for momentum 0.25": some[1],
@@ -207,7 +208,7 @@ def update_takes_the_variance_around_the_running_mean(running_mean, running_var,
     )
 
 
-@mistake(earns=6, hint=BUFFER_IN_PLACE_HINT)
+@mistake(earns=7, hint=BUFFER_IN_PLACE_HINT)
 def update_changes_the_callers_buffers(running_mean, running_var, x, momentum=0.1):
     """The average is formed in place, in the arrays of the caller."""
     running_mean *= 1 - momentum
@@ -215,6 +216,18 @@ def update_changes_the_callers_buffers(running_mean, running_var, x, momentum=0.
     running_var *= 1 - momentum
     running_var += momentum * x.var(axis=0, ddof=1)
     return running_mean, running_var
+
+
+@mistake(earns=7, hint="`x -= mean` writes into the caller's batch. `x - mean` makes a new array.")
+def update_centres_x_in_place(running_mean, running_var, x, momentum=0.1):
+    """The batch is centred in place, so that the caller's batch is gone."""
+    mean = x.mean(axis=0)
+    x -= mean
+    var = (x**2).sum(axis=0) / (len(x) - 1)
+    return (
+        (1 - momentum) * running_mean + momentum * mean,
+        (1 - momentum) * running_var + momentum * var,
+    )
 
 
 @mistake(earns=5, hint=MOMENTUM_FIXED_HINT)
@@ -319,8 +332,8 @@ def small_momentum_in_keras(f, rng):
     """Momenta near 0 keep their digits, and 0 and 1 are momenta, too."""
     return {
         "the momentum of Keras for 0.0004": f(0.0004),
-        "the momentum of Keras for 0": f(0.0),
-        "the momentum of Keras for 1": f(1.0),
+        "the momentum of Keras for 0": outcome(lambda: f(0.0)),
+        "the momentum of Keras for 1": outcome(lambda: f(1.0)),
     }
 
 
@@ -379,11 +392,11 @@ def keras_momentum_of_none_is_the_default(momentum):
 
 @mistake(
     earns=2,
-    hint="`1 - None` raises TypeError, which looks like a fault of the converter. Say what is wrong: "
-    "raise ValueError with a message.",
+    hint="A TypeError, as from `1 - None`, looks like a fault of the converter. Ask for None, and raise "
+    "ValueError with a message that says what is wrong.",
 )
 def keras_momentum_does_not_look_for_none(momentum):
-    """`None` is not looked for, and the subtraction fails with TypeError."""
+    """`None` ends in a TypeError, where a ValueError is asked."""
     return 1 - momentum
 
 
@@ -394,6 +407,18 @@ def keras_momentum_does_not_look_for_none(momentum):
 def keras_momentum_takes_zero_for_none(momentum):
     """A momentum of 0 is taken for `None`."""
     if not momentum:
+        raise ValueError("a cumulative average has no momentum that stays the same")
+    return 1 - momentum
+
+
+@mistake(
+    earns=2,
+    hint="With 0 the statistics stay as they are, with 1 they are the last batch's: both are averages, "
+    "and have a counterpart in Keras. Only None has none.",
+)
+def keras_momentum_refuses_the_limits(momentum):
+    """The momenta 0 and 1 are refused, as `None` is."""
+    if momentum is None or not 0 < momentum < 1:
         raise ValueError("a cumulative average has no momentum that stays the same")
     return 1 - momentum
 
@@ -477,7 +502,7 @@ def torch_momentum_takes_anything(momentum):
     earns=1, hint="0 and 1 are extreme, but they are averages: allow them, with <= in place of <."
 )
 def torch_momentum_refuses_the_limits(momentum):
-    """The momenta 0 and 1 are refused."""
+    """The momentum 0 or 1, or both, is refused."""
     if not 0 < momentum < 1:
         raise ValueError("a momentum is between 0 and 1")
     return 1 - momentum
@@ -543,7 +568,7 @@ def mean_of_the_population(f, rng):
 @probe(2)
 def variance_of_the_population(f, rng):
     """The new running variance is the mean of the batches' unbiased variances (batches of one size)."""
-    new = f(trained_state(rng), drifting(rng, (4, 4, 4, 4)))
+    new = f(trained_state(rng), drifting(rng, (5, 5, 5, 5)))
     return {"running_var": new["running_var"]}
 
 
@@ -557,9 +582,12 @@ def batches_of_unequal_size(f, rng):
 @probe(1)
 def rest_of_the_layer(f, rng):
     """γ and β are kept, and `num_batches_tracked` is the number of batches."""
-    new = f(trained_state(rng), drifting(rng, (5, 5, 5)))
+    state = trained_state(rng)
+    new = f(copy.deepcopy(state), drifting(rng, (4, 4, 1)))
     return {name: new[name] for name in ("gamma", "beta", "num_batches_tracked")} | {
-        "running_mean": new["running_mean"]
+        "running_mean": "new"
+        if np.any(new["running_mean"] != state["running_mean"])
+        else "as it was"
     }
 
 
@@ -592,6 +620,7 @@ EVERY_ROW_HINT = (
 
 
 @mistake(
+    earns=1,
     hint="A moving average remembers the old statistics, and the last batches more than the first. "
     "Here all batches are at hand: give each row the same weight, and the old values none.",
 )
@@ -606,6 +635,7 @@ def recalibrates_by_a_moving_average(layer, batches):
 
 
 @mistake(
+    earns=1,
     hint="The old statistics belong to other weights, or to other data; that is why they are replaced. "
     "Begin with nothing.",
 )
@@ -621,7 +651,7 @@ def recalibrates_with_the_old_statistics(layer, batches):
     }
 
 
-@mistake(hint="Gather over all batches, and divide once, after the loop.")
+@mistake(earns=1, hint="Gather over all batches, and divide once, after the loop.")
 def recalibrates_by_the_last_batch(layer, batches):
     """The statistics are those of the last batch; the others are overwritten."""
     for x in batches:
@@ -691,6 +721,22 @@ def recalibrates_by_the_variance_of_all_rows(layer, batches):
 
 @mistake(
     earns=3,
+    hint="Take the deviations from each batch's own mean, as training did, and divide the sum of their "
+    "squares by the sum of all N - 1: two things to change.",
+)
+def recalibrates_by_the_biased_variance_of_all_rows(layer, batches):
+    """The variance is the biased one of all rows together, around one common mean."""
+    x = np.concatenate(batches)
+    return {
+        **layer,
+        "running_mean": x.mean(axis=0),
+        "running_var": x.var(axis=0),
+        "num_batches_tracked": len(batches),
+    }
+
+
+@mistake(
+    earns=3,
     hint="How the means of the batches vary is another question, and m times too little. Average the "
     "variances within the batches.",
 )
@@ -724,6 +770,34 @@ def recalibrates_with_variances_by_rows(layer, batches):
         **layer,
         "running_mean": sum(x.sum(axis=0) for x in batches) / rows,
         "running_var": sum(len(x) * x.var(axis=0, ddof=1) for x in batches) / rows,
+        "num_batches_tracked": len(batches),
+    }
+
+
+@mistake(earns=5, hint=EVERY_ROW_HINT)
+def recalibrates_by_the_plain_mean_of_variances(layer, batches):
+    """The mean counts every row the same, but the variance is the plain mean of the batches' variances."""
+    rows = sum(len(x) for x in batches)
+    return {
+        **layer,
+        "running_mean": sum(x.sum(axis=0) for x in batches) / rows,
+        "running_var": np.mean([x.var(axis=0, ddof=1) for x in batches], axis=0),
+        "num_batches_tracked": len(batches),
+    }
+
+
+@mistake(
+    earns=6,
+    hint="The unbiased variance of one row is NaN, and 0 · NaN is NaN: add up squared deviations instead.",
+)
+def recalibrates_with_zero_times_nan(layer, batches):
+    """The unbiased variances are weighted by N - 1; a batch of one row makes the sum NaN."""
+    rows = sum(len(x) for x in batches)
+    squares = sum((len(x) - 1) * x.var(axis=0, ddof=1) for x in batches)
+    return {
+        **layer,
+        "running_mean": sum(x.sum(axis=0) for x in batches) / rows,
+        "running_var": squares / (rows - len(batches)),
         "num_batches_tracked": len(batches),
     }
 
@@ -774,6 +848,19 @@ def recalibrates_without_the_count(layer, batches):
         **layer,
         "running_mean": sum(x.sum(axis=0) for x in batches) / rows,
         "running_var": squares / (rows - len(batches)),
+    }
+
+
+@mistake(earns=6, hint="It is the batches that are counted, not their rows: `len(batches)`.")
+def recalibrates_counting_rows(layer, batches):
+    """`num_batches_tracked` is the number of rows."""
+    rows = sum(len(x) for x in batches)
+    squares = sum(((x - x.mean(axis=0)) ** 2).sum(axis=0) for x in batches)
+    return {
+        **layer,
+        "running_mean": sum(x.sum(axis=0) for x in batches) / rows,
+        "running_var": squares / (rows - len(batches)),
+        "num_batches_tracked": rows,
     }
 
 
@@ -881,7 +968,9 @@ def folded_with_eps(f, rng):
     """`eps` is added under the root; with small variances it matters."""
     W, b, gamma, beta, mean, _ = two_layers(rng)
     var = rng.uniform(0.5, 3, size=4) * 1e-5
-    own, given = f(W, b, gamma, beta, mean, var), f(W, b, gamma, beta, mean, var, eps=1e-3)
+    arguments = (W, b, gamma, beta, mean, var)
+    own = f(*(a.copy() for a in arguments))
+    given = f(*(a.copy() for a in arguments), eps=1e-3)
     return {
         "the new W for eps 1e-3": given[0],
         "the new b for eps 1e-3": given[1],
@@ -1048,7 +1137,7 @@ def folds_only_with_a_bias(W, b, gamma, beta, mean, var, eps=1e-5):
 
 
 @mistake(
-    earns=4,
+    earns=5,
     hint="`W *= scale` writes into the caller's array: the network that was to be folded is gone, and "
     "folding twice gives nonsense. `W * scale` makes a new array.",
 )
@@ -1059,6 +1148,62 @@ def folds_in_place(W, b, gamma, beta, mean, var, eps=1e-5):
         b = 0
     W *= scale
     return W, (b - mean) * scale + beta
+
+
+@mistake(
+    earns=5,
+    hint="`b -= mean` writes into the caller's array: folding twice gives nonsense. `b = b - mean` makes "
+    "a new one.",
+)
+def folds_the_bias_in_place(W, b, gamma, beta, mean, var, eps=1e-5):
+    """The mean is subtracted from the bias in place, so that the caller's bias is gone."""
+    scale = gamma / np.sqrt(var + eps)
+    if b is None:
+        b = np.zeros_like(beta)
+    b -= mean
+    return W * scale, b * scale + beta
+
+
+@mistake(
+    earns=5,
+    hint="`*=`, `-=` and `+=` write into the caller's arrays: the network that was to be folded is gone. "
+    "Make new ones.",
+)
+def folds_all_in_place(W, b, gamma, beta, mean, var, eps=1e-5):
+    """Weights and bias are both changed in place, so that the caller's layer is gone."""
+    scale = gamma / np.sqrt(var + eps)
+    W *= scale
+    if b is None:
+        b = np.zeros_like(beta)
+    b -= mean
+    b *= scale
+    b += beta
+    return W, b
+
+
+@mistake(
+    earns=5,
+    hint="Without a bias the mean is still subtracted, and scaled: count b as zeros.",
+)
+def folds_without_bias_to_beta(W, b, gamma, beta, mean, var, eps=1e-5):
+    """Where there is no bias, the new one is β alone: the mean is left out."""
+    scale = gamma / np.sqrt(var + eps)
+    if b is None:
+        return W * scale, beta.copy()
+    return W * scale, (b - mean) * scale + beta
+
+
+@mistake(
+    earns=1,
+    hint="Here W has the layout (D_in, D_out), as in `x @ W`, and keeps it. Only torch.nn.Linear stores the "
+    "transpose.",
+)
+def folds_into_the_transpose(W, b, gamma, beta, mean, var, eps=1e-5):
+    """The new W is transposed."""
+    scale = gamma / np.sqrt(var + eps)
+    if b is None:
+        b = 0
+    return (W * scale).T, (b - mean) * scale + beta
 
 
 @mistake(hint="The order is weights first, bias second, as in the arguments.")
@@ -1234,12 +1379,12 @@ def moved(before, after):
     }
 
 
-def moved_by_training(network, names, rng):
-    """What two training steps change of the first three layers, and whether they change any other.
+def moved_by_training(network, names, rng, n):
+    """What two training steps change of the first n layers, and whether they change any other.
 
     Where nothing at all is trained, it is no merit that the first layers stay as they are.
     """
-    first, others = slice(3), slice(3, None)
+    first, others = slice(n), slice(n, None)
     before, rest = values(network, names, first), values(network, PARAMETERS, others)
     for _ in range(2):
         training_step(network, *new_data(rng))
@@ -1253,13 +1398,13 @@ def moved_by_training(network, names, rng):
 @probe(2)
 def parameters_of_frozen_layers_stay(f, rng):
     """Training goes on, but leaves W, b, γ and β of the first n layers alone, weight decay included."""
-    return moved_by_training(answered(f, pretrained(rng), 3), PARAMETERS, rng)
+    return moved_by_training(answered(f, pretrained(rng), 4), PARAMETERS, rng, 4)
 
 
 @probe(2)
 def statistics_of_frozen_layers_stay(f, rng):
     """Training goes on, but leaves the running statistics of the first n layers alone."""
-    return moved_by_training(answered(f, pretrained(rng), 3), STATISTICS, rng)
+    return moved_by_training(answered(f, pretrained(rng), 3), STATISTICS, rng, 3)
 
 
 @probe(1)
@@ -1272,17 +1417,19 @@ def frozen_layers_do_not_see_the_batch(f, rng):
 
 @probe(1)
 def other_layers_go_on(f, rng):
-    """The other layers train on, in every epoch: parameters and statistics go on from where they were."""
+    """The other layers train on as before, in every epoch; what was frozen before stays so."""
     given = pretrained(rng)
-    network = answered(f, given, 3)
-    before = values(network, (*PARAMETERS, *STATISTICS), slice(3, None))
+    given[4].update(training=False, locked=True)
+    given[6]["trainable"] = ["W"]
+    network = answered(f, given, 1)
+    before = values(network, (*PARAMETERS, *STATISTICS), slice(1, None))
     training_step(network, *new_data(rng))
-    after = values(network, (*PARAMETERS, *STATISTICS), slice(3, None))
+    after = values(network, (*PARAMETERS, *STATISTICS), slice(1, None))
     for layer in network:  # as a validation leaves it
         layer["training"] = False
     train_mode(network)
     training_step(network, *new_data(rng))
-    next_epoch = moved(after, values(network, (*PARAMETERS, *STATISTICS), slice(3, None)))
+    next_epoch = moved(after, values(network, (*PARAMETERS, *STATISTICS), slice(1, None)))
     return {
         **values(given, STATISTICS),
         **moved(before, after),
@@ -1290,15 +1437,28 @@ def other_layers_go_on(f, rng):
     }
 
 
+def sees_the_batch(network, x):
+    """Whether the first three layers give some samples something else when others are in their batch."""
+    together, apart = (forward(copy.deepcopy(network), batch)[3][:4] for batch in (x, x[:4]))
+    return not np.allclose(together, apart)
+
+
 @probe(1)
 def stays_frozen_in_the_next_epoch(f, rng):
     """`train_mode`, which begins every epoch of a training loop, does not thaw what is frozen."""
     network = answered(f, pretrained(rng), 3)
-    before = values(network, STATISTICS, slice(3))
+    x, _ = new_data(rng)
+    before, began = values(network, STATISTICS, slice(3)), sees_the_batch(network, x)
     for _ in range(2):
         train_mode(network)
         training_step(network, *new_data(rng))
-    return moved(before, values(network, STATISTICS, slice(3)))
+    seen = moved(before, values(network, STATISTICS, slice(3)))
+    train_mode(network)
+    kept = sees_the_batch(network, x) == began
+    seen["whether the frozen layers see the batch, after train_mode"] = (
+        "as before it" if kept else "not as before it"
+    )
+    return seen
 
 
 @probe(1)
@@ -1338,6 +1498,16 @@ def freezes_only_the_parameters(network, n):
 def freezes_only_the_statistics(network, n):
     """The layers are put into inference mode, but their parameters are still trained."""
     return [{**layer, "training": False, "locked": True} for layer in network[:n]] + network[n:]
+
+
+@mistake(
+    earns=2,
+    hint="`trainable` is a list of names, which the optimizer goes through; an empty list trains nothing.",
+)
+def freezes_with_no_list(network, n):
+    """`trainable` of the frozen layers is no list of names, and a training step fails with TypeError."""
+    frozen = {"trainable": False, "training": False, "locked": True}
+    return [{**layer, **frozen} for layer in network[:n]] + network[n:]
 
 
 @mistake(
@@ -1396,11 +1566,40 @@ def freezes_the_last_layers(network, n):
     return network[:start] + [{**layer, **frozen} for layer in network[start:]]
 
 
+@mistake(
+    earns=1,
+    hint="The first n layers are `network[:n]`, also for n = 0, where it is empty.",
+)
+def freezes_from_the_end(network, n):
+    """The last n layers are frozen; for n = 0, `network[-0:]` is the whole list."""
+    network = [dict(layer) for layer in network]
+    for layer in network[-n:]:
+        layer.update(trainable=[], training=False, locked=True)
+    return network
+
+
 @mistake(earns=7, hint="`network[:n]` holds the first n layers already; count again.")
 def freezes_one_layer_too_many(network, n):
     """One layer more than asked is frozen."""
     frozen = {"trainable": [], "training": False, "locked": True}
     return [{**layer, **frozen} for layer in network[: n + 1]] + network[n + 1 :]
+
+
+@mistake(
+    earns=5,
+    hint="`range(n)` and `network[:n]` are n layers: the first of them has the number 0, the last n - 1.",
+)
+def freezes_one_layer_too_few(network, n):
+    """One layer less than asked is frozen."""
+    frozen = {"trainable": [], "training": False, "locked": True}
+    return [{**layer, **frozen} if i < n - 1 else layer for i, layer in enumerate(network)]
+
+
+@mistake(earns=6, hint="The first layer has the number 0: `range(n)` begins with it.")
+def freezes_without_the_first_layer(network, n):
+    """Counting begins at 1, so that the first layer is not frozen."""
+    frozen = {"trainable": [], "training": False, "locked": True}
+    return [{**layer, **frozen} if i in range(1, n) else layer for i, layer in enumerate(network)]
 
 
 @mistake(
@@ -1462,6 +1661,29 @@ def freezes_reset_statistics(network, n):
 def freezes_and_returns_the_frozen_layers(network, n):
     """Only the frozen layers are returned."""
     return [{**layer, "trainable": [], "training": False, "locked": True} for layer in network[:n]]
+
+
+@mistake(
+    earns=1,
+    hint="`network[n]` is one layer, the one with the number n. The first n are `network[:n]`.",
+)
+def freezes_only_the_nth_layer(network, n):
+    """One layer is frozen, the one with the number n."""
+    network = [dict(layer) for layer in network]
+    network[n].update(trainable=[], training=False, locked=True)
+    return network
+
+
+@mistake(
+    earns=8,
+    hint="Layers that are to be trained on stay as they were given, `trainable`, `training` and `locked` "
+    "included: some of them may have been frozen before.",
+)
+def freezes_and_thaws_the_rest(network, n):
+    """All later layers are unlocked and put into training mode, also those that were frozen before."""
+    frozen = {"trainable": [], "training": False, "locked": True}
+    trained = {"training": True, "locked": False}
+    return [{**layer, **(frozen if i < n else trained)} for i, layer in enumerate(network)]
 
 
 @mistake(earns=6, hint="b and β are parameters, too. `trainable` of a frozen layer is empty.")
@@ -1538,6 +1760,7 @@ CHAPTER = Chapter(
                 update_corrects_the_average,
                 update_takes_the_variance_around_the_running_mean,
                 update_changes_the_callers_buffers,
+                update_centres_x_in_place,
                 update_ignores_the_momentum,
                 update_does_not_forget,
                 update_leaves_the_variance,
@@ -1566,6 +1789,7 @@ CHAPTER = Chapter(
                 keras_momentum_of_none_is_the_default,
                 keras_momentum_does_not_look_for_none,
                 keras_momentum_takes_zero_for_none,
+                keras_momentum_refuses_the_limits,
             ),
             alternatives=(
                 keras_momentum_by_complement,
@@ -1614,12 +1838,16 @@ CHAPTER = Chapter(
                 recalibrates_with_the_factor_twice,
                 recalibrates_by_averaging_deviations,
                 recalibrates_by_the_variance_of_all_rows,
+                recalibrates_by_the_biased_variance_of_all_rows,
                 recalibrates_by_the_variance_of_the_means,
                 recalibrates_with_equal_weights,
                 recalibrates_with_variances_by_rows,
+                recalibrates_by_the_plain_mean_of_variances,
+                recalibrates_with_zero_times_nan,
                 recalibrates_with_one_degree_of_freedom,
                 recalibrates_into_a_new_layer,
                 recalibrates_without_the_count,
+                recalibrates_counting_rows,
                 recalibrates_into_a_pair,
                 recalibrates_in_place,
             ),
@@ -1643,6 +1871,7 @@ CHAPTER = Chapter(
             ),
             mistakes=(
                 folds_into_the_rows,
+                folds_into_the_transpose,
                 folds_without_eps,
                 folds_with_eps_outside,
                 folds_with_an_eps_of_its_own,
@@ -1656,7 +1885,10 @@ CHAPTER = Chapter(
                 folds_into_the_weights_only,
                 folds_without_the_old_bias,
                 folds_only_with_a_bias,
+                folds_without_bias_to_beta,
                 folds_in_place,
+                folds_the_bias_in_place,
+                folds_all_in_place,
                 folds_and_returns_the_bias_first,
             ),
             alternatives=(
@@ -1681,17 +1913,23 @@ CHAPTER = Chapter(
             mistakes=(
                 freezes_only_the_parameters,
                 freezes_only_the_statistics,
+                freezes_with_no_list,
                 freezes_by_a_momentum_of_zero,
                 freezes_until_the_next_epoch,
                 freezes_everything,
                 freezes_and_locks_everything,
                 freezes_the_last_layers,
+                freezes_from_the_end,
+                freezes_only_the_nth_layer,
                 freezes_one_layer_too_many,
+                freezes_one_layer_too_few,
+                freezes_without_the_first_layer,
                 freezes_only_batch_normalization,
                 freezes_only_the_linear_layers,
                 freezes_all_statistics,
                 freezes_reset_statistics,
                 freezes_and_returns_the_frozen_layers,
+                freezes_and_thaws_the_rest,
                 freezes_the_factors_only,
                 freezes_by_neutral_parameters,
             ),

@@ -329,6 +329,16 @@ def sums_over_the_outputs(dy, x, W):
     return dy @ W.T, x.T @ dy, dy.sum(axis=1)
 
 
+@mistake(
+    earns=4,
+    hint="Without `axis=0` NumPy adds everything up to one number. Each output has a bias of its own: db "
+    "has the shape (O,).",
+)
+def sums_over_everything(dy, x, W):
+    """db is a single number, the sum over samples and outputs."""
+    return dy @ W.T, x.T @ dy, dy.sum()
+
+
 @mistake(hint="The order is dx, dW, db.")
 def returns_the_weights_first(dy, x, W):
     """The results are in another order: dW, db, dx."""
@@ -525,9 +535,10 @@ def sigmoid_far_out(f, rng):
 @probe(1)
 def sigmoid_leaves_its_input_alone(f, rng):
     """The array that you are given is left as it was, and the value is right."""
-    x = rng.uniform(-8, 8, size=(5, 4))
+    x, far = rng.uniform(-8, 8, size=(5, 4)), rng.uniform(800, 1200, size=(2, 2)) * [-1, 1]
     y, _ = f(x)
-    return {"x": Argument(x), "y": y}
+    f(far)
+    return {"x": Argument(x), "y": y, "x far from 0": Argument(far)}
 
 
 @mistake(
@@ -597,6 +608,16 @@ def sigmoid_is_cut_off(x):
     return y, y * (1 - y)
 
 
+@mistake(
+    earns=2,
+    hint="The value grows with x from 0 to 1; the slope is largest at 0 and vanishes far out: y(1 - y).",
+)
+def slope_is_the_sigmoid(x):
+    """The second result is the value again, where the slope is asked."""
+    y = 1 / (1 + np.exp(-np.clip(x, -700, 700)))
+    return y, y.copy()
+
+
 @mistake(earns=2, hint="y(1 - y) is a product. Check it at 0: the slope there is 1/4.")
 def slope_lacks_a_factor(x):
     """The slope is 1 - y: its factor y is missing."""
@@ -609,6 +630,19 @@ def sigmoid_in_place(x):
     """The value is written into the caller's array."""
     x[:] = 1 / (1 + np.exp(-np.clip(x, -700, 700)))
     return x.copy(), x * (1 - x)
+
+
+@mistake(
+    earns=5,
+    hint="`x[x < -500] = -500` and `out=x` write into the caller's array. `np.clip(x, -500, 500)` makes a "
+    "new one.",
+)
+def sigmoid_clips_in_place(x):
+    """Numbers far from 0 are clipped in the caller's array."""
+    x[x < -500] = -500
+    x[x > 500] = 500
+    y = 1 / (1 + np.exp(-x))
+    return y, y * (1 - y)
 
 
 @mistake(hint=PAIR_HINT)
@@ -1067,15 +1101,18 @@ def three_steps_of_training(f, rng):
     """`fit` takes one step for each batch, in training mode, and returns the loss of each."""
     weights, (x, labels) = matrices(rng), task(rng, samples=40)
     network = f(weights)
+    network.forward(x)
     network.eval()
     batches = np.split(rng.permutation(40)[:30], 3)
     losses = network.fit(x, labels, 0.1, batches)
     parameters = network.parameters()
     names = ("W1", "gamma1", "beta1", "W2", "gamma2", "beta2", "W3", "b3")
+    network.eval()
     return {
         "the losses": curve(losses),
         "how many parameters": len(parameters),
         **{f"{n} after three steps": p for n, p in zip(names, parameters)},
+        "the logits after three steps, in inference mode": network.forward(x),
         "the matrix that you were given": Argument(weights[0]),
     }
 
@@ -1345,6 +1382,47 @@ class KeepsTheHiddenBiases(Network):
         self.layers = []
         for W in weights[:-1]:
             self.layers += [Linear(W, np.zeros(W.shape[1])), BatchNorm(W.shape[1]), ReLU()]
+        self.layers.append(Linear(weights[-1], np.zeros(weights[-1].shape[1])))
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def backward(self, dy):
+        for layer in self.layers[::-1]:
+            dy = layer.backward(dy)
+        return dy
+
+    def fit(self, x, labels, rate, batches):
+        self.train()
+        losses = []
+        for rows in batches:
+            loss, dlogits = cross_entropy(self.forward(x[rows]), labels[rows])
+            self.backward(dlogits)
+            for p, dp in zip(self.parameters(), self.gradients()):
+                p -= rate * dp
+            losses.append(float(loss))
+        return losses
+
+    def predict(self, x):
+        was_training = self.training
+        self.eval()
+        classes = self.forward(x).argmax(axis=1)
+        self.switch(was_training)
+        return classes
+
+
+@mistake(
+    earns=3.0,
+    hint="Each matrix but the last makes a hidden layer: go through `weights[:-1]` in a loop.",
+)
+class BuildsOneHiddenLayer(Network):
+    """Only the first and the last matrix are used, however many there are."""
+
+    def __init__(self, weights):
+        W = weights[0]
+        self.layers = [Linear(W), BatchNorm(W.shape[1]), ReLU()]
         self.layers.append(Linear(weights[-1], np.zeros(weights[-1].shape[1])))
 
     def forward(self, x):
@@ -1770,6 +1848,48 @@ class TrainsInTheModeItIsIn(Network):
         return dy
 
     def fit(self, x, labels, rate, batches):
+        losses = []
+        for rows in batches:
+            loss, dlogits = cross_entropy(self.forward(x[rows]), labels[rows])
+            self.backward(dlogits)
+            for p, dp in zip(self.parameters(), self.gradients()):
+                p -= rate * dp
+            losses.append(float(loss))
+        return losses
+
+    def predict(self, x):
+        was_training = self.training
+        self.eval()
+        classes = self.forward(x).argmax(axis=1)
+        self.switch(was_training)
+        return classes
+
+
+@mistake(
+    earns=11.0,
+    hint="`eval()` is inference mode. A step normalizes by its batch: begin `fit` with `self.train()`.",
+)
+class TrainsInInferenceMode(Network):
+    """`fit` switches to inference mode, and trains with running statistics."""
+
+    def __init__(self, weights):
+        self.layers = []
+        for W in weights[:-1]:
+            self.layers += [Linear(W), BatchNorm(W.shape[1]), ReLU()]
+        self.layers.append(Linear(weights[-1], np.zeros(weights[-1].shape[1])))
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def backward(self, dy):
+        for layer in self.layers[::-1]:
+            dy = layer.backward(dy)
+        return dy
+
+    def fit(self, x, labels, rate, batches):
+        self.eval()
         losses = []
         for rows in batches:
             loss, dlogits = cross_entropy(self.forward(x[rows]), labels[rows])
@@ -3138,7 +3258,8 @@ def trains_as_before_1(f, rng):
     }
 
 
-LOCATE_HINT = "The network still does what it did when it was given to you."
+# True also of an answer that changed something else: a diagnosis stands beside the probes it explains.
+LOCATE_HINT = "In this the network still does what it did when it was given to you."
 
 
 @mistake(
@@ -3307,6 +3428,19 @@ class UsesRunningStatisticsAlways(Network2):
     def statistics(self, s):
         super().statistics(s)
         return self.running_mean, self.running_var
+
+
+@mistake(
+    hint="The condition is the wrong way round: the batch is for training, the running statistics are for "
+    "inference."
+)
+class ExchangesTheModes(Network2):
+    """In training the running statistics are used, and in inference mode those of the batch."""
+
+    def statistics(self, s):
+        if self.training:
+            return self.running_mean, self.running_var
+        return super().statistics(s)
 
 
 @mistake(
@@ -3987,6 +4121,7 @@ CHAPTER = Chapter(
                 goes_back_through_w_itself,
                 keeps_an_axis_in_db,
                 sums_over_the_outputs,
+                sums_over_everything,
                 returns_the_weights_first,
                 lets_the_bias_gradient_be_one,
             ),
@@ -4038,11 +4173,13 @@ CHAPTER = Chapter(
                 slope_overflows,
                 slope_of_the_input,
                 slope_of_tanh,
+                slope_is_the_sigmoid,
                 takes_tanh,
                 sigmoid_has_the_wrong_sign,
                 sigmoid_is_cut_off,
                 slope_lacks_a_factor,
                 sigmoid_in_place,
+                sigmoid_clips_in_place,
                 sigmoid_without_slope,
                 sigmoid_after_its_slope,
             ),
@@ -4114,6 +4251,7 @@ CHAPTER = Chapter(
                 HasNoNormalization,
                 HasNoActivation,
                 KeepsTheHiddenBiases,
+                BuildsOneHiddenLayer,
                 HasNoOutputBias,
                 SharesOneNormalization,
                 PredictsInTrainingMode,
@@ -4124,6 +4262,7 @@ CHAPTER = Chapter(
                 DoesNotHandTheGradientOn,
                 BackwardReturnsNothing,
                 TrainsInTheModeItIsIn,
+                TrainsInInferenceMode,
                 StepsUphill,
                 StepsOnCopies,
                 TrainsTheMatricesOnly,
@@ -4216,6 +4355,7 @@ CHAPTER = Chapter(
             mistakes=(
                 UnrepairedInference,
                 UsesRunningStatisticsAlways,
+                ExchangesTheModes,
                 RunningStatisticsForOneOnly,
                 RunningMeanWithBatchVariance,
                 BatchMeanWithRunningVariance,

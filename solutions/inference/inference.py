@@ -69,8 +69,8 @@ check(
 # ## 2. From PyTorch to Keras (3 points)
 #
 # Keras calls the weight of the *old* value momentum. Return the momentum with which Keras forms the
-# same average as PyTorch with `momentum`. PyTorch's `None`, a cumulative average, has no counterpart in
-# Keras: raise `ValueError`.
+# same average as PyTorch with `momentum`, which is between 0 and 1 (both allowed). PyTorch's `None`, a
+# cumulative average, has no counterpart in Keras: raise `ValueError`.
 
 # %% nbgrader={"grade": false, "grade_id": "to_keras_momentum", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def to_keras_momentum(momentum):
@@ -147,7 +147,7 @@ class Layer:
 #   counted. In inference mode $\hat x$ is made with the running statistics, and nothing changes. Both
 #   divide by $\sqrt{\text{variance} + \varepsilon}$. With `momentum=None` the $n$th batch has the weight
 #   $1/n$ (the count includes it). A training batch of one sample raises `ValueError`, before the running
-#   statistics move.
+#   statistics move; whether it is counted does not matter.
 # - `backward(dy)` returns `(dx, dgamma, dbeta)` for the last `forward`. In training mode
 #
 #   $$dx = \frac{\gamma}{\sqrt{\sigma^2 + \varepsilon}} \Bigl(dy - \tfrac1N \textstyle\sum_i dy_i -
@@ -266,8 +266,9 @@ check(
 # which for batches of one size is Algorithm 2. A batch of one row is allowed.
 #
 # `layer` is the state of a layer, a dict like that of exercise 5, and `batches` is a list of arrays, the
-# layer's inputs. Return a new state with the new statistics, with `num_batches_tracked` the number of
-# batches, and with all else as it was. The arrays that you are given stay as they are.
+# layer's inputs. Return a state with the new statistics, with `num_batches_tracked` the number of batches
+# (those of one row included), and with all else as it was. The arrays that you are given stay as they are;
+# the dict you may change, or make a new one.
 
 # %% nbgrader={"grade": false, "grade_id": "recalibrate", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def recalibrate(layer, batches):
@@ -430,9 +431,10 @@ network = [
 #
 # - no parameter and no statistic of the first `n` layers changes;
 # - the first `n` layers give a sample the same output in a training batch as alone;
-# - the other layers are trained as before, their statistics included.
+# - the other layers are trained as before, their statistics included. (Some may have been frozen before, in
+#   part or wholly; they stay so.)
 #
-# Change no array: what the network has learned so far is kept.
+# Change no array: what the network has learned so far is kept. The dicts you may change, or make new ones.
 
 # %% nbgrader={"grade": false, "grade_id": "freeze", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def freeze(network, n):

@@ -331,7 +331,7 @@ labels[1], pictures[1].reshape(8, 8).round(1)
 # - `fit(x, labels, rate, batches)` trains with stochastic gradient descent. `batches` is a list of arrays
 #   of row numbers, one for each step. A step takes those rows, in training mode, and subtracts `rate` times
 #   its gradient from every parameter. Return the list of losses, one per step: those that the forward
-#   passes of the steps have found.
+#   passes of the steps have found. In which mode `fit` leaves the network is up to you.
 # - `predict(x)` returns the class with the largest logit for each sample, in inference mode, and leaves
 #   the network in the mode in which it was.
 #
@@ -771,7 +771,7 @@ check(
 #
 # *"It trains, but worse than my colleague's, and its weights drift. Everybody says batch normalization
 # makes the length of the weights irrelevant, so the gradient should be at right angles to each column of
-# W1. Mine is not."*
+# W1. Mine is not."* That is said of training mode; your gradients should be right in both modes.
 
 
 # %% nbgrader={"grade": false, "grade_id": "Network4", "locked": true, "schema_version": 3, "solution": false, "task": false}
