@@ -258,13 +258,13 @@ def inference_changes_no_statistics(C, rng):
     layer.eval()
     layer.forward(batch(rng) * 3)
     after = held(layer, *names)
-    counted = layer.num_batches_tracked - count
     layer.train()
+    counted = layer.num_batches_tracked - count
     later = held(layer, *names)
     y = layer.forward(batch(rng, samples=5))
     return {
         **{f"{n} after a batch in inference mode": moved(before[n], after[n]) for n in names},
-        "how many batches eval() and this batch add to num_batches_tracked": counted,
+        "what eval(), this batch and train() add to num_batches_tracked": counted,
         **{f"{n} after train()": moved(after[n], later[n]) for n in names},
         "the output after train()": y,
         "running_mean after another batch": moved(later["running_mean"], layer.running_mean),

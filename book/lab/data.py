@@ -174,7 +174,7 @@ def stack(parts: Sequence[Split]) -> Split:
 
 
 def center_and_rescale(part: Split) -> Split:
-    """Centre every feature, then divide *all* of them by one number.
+    """Center every feature, then divide *all* of them by one number.
 
     The right treatment when all features share a unit, as pixels do: the relations between their
     spreads survive. The D means and the one standard deviation (of all centered training values,
