@@ -17,6 +17,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -117,6 +118,8 @@ class Desk:
 
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch
+        # Python 3.11 counts the depth of syntax trees over all threads, and trips over it.
+        self.writing = threading.Lock()
         self.subject = chapter(SLUG)
         self.worth = sum(e.points for e in self.subject.exercises)
         self.assignment = Assignment.load(Path(), SLUG)
@@ -137,8 +140,9 @@ class Desk:
         """
         course = self.scratch / "stock" / name
         shutil.copytree(self.template, course)
-        self.hand_in(course, ATTACKER, ATTACKS[name])
-        self.hand_in(course, CLASSMATE, None)
+        with self.writing:
+            self.hand_in(course, ATTACKER, ATTACKS[name])
+            self.hand_in(course, CLASSMATE, None)
         home = course / "home"
         home.mkdir()
         process = subprocess.Popen(
