@@ -96,12 +96,7 @@ def judge(
         ]
         failed = {f.probe for f in findings if f.verdict in (Verdict.WRONG, Verdict.ERROR)}
         passed = {f.probe for f in findings if f.verdict is Verdict.PASS}
-        telling = {
-            p.name
-            for p, e in zip(probes, expected, strict=True)
-            if p.name in failed and _tells(exercise, runs[p.name], e)
-        }
-        causes = _diagnose(exercise, probes, runs, failed, passed, telling, seed)
+        causes = _diagnose(exercise, probes, runs, expected, failed, passed, seed)
     return Report(
         exercise=exercise.name,
         findings=tuple(f.diagnosed(causes.get(f.probe)) for f in findings),
@@ -595,9 +590,9 @@ def _diagnose(
     exercise: Exercise,
     probes: Sequence[Probe],
     runs: dict[str, Run],
+    expected: Sequence[Run],
     failed: set[str],
     passed: set[str],
-    telling: set[str],
     seed: Seed,
 ) -> dict[str, Diagnosis]:
     """For each failed probe, the known mistake that shows the same, where there is one.
@@ -608,11 +603,16 @@ def _diagnose(
 
     The kind of an exception alone says little: many things are a ValueError. By itself it explains
     nothing, unless it says the same, too. Nor does a no where a yes is expected, so that a mistake
-    must show the same in one of the probes that tell more (`telling`), if there are any.
+    must show the same in one of the probes that tell more, if there are any.
     """
     causes: dict[str, Diagnosis] = {}
     if not failed:
         return causes
+    telling = {
+        p.name
+        for p, e in zip(probes, expected, strict=True)
+        if p.name in failed and _tells(exercise, runs[p.name], e)
+    }
     agreeing: list[tuple[Mistake, set[str]]] = []
     for mistake in exercise.mistakes:
         agrees, sure = set(), set()

@@ -155,10 +155,9 @@ class Report:
     @property
     def following(self) -> tuple[str, str]:
         """What to say, and what to do, where the answer uses others that did not pass."""
-        names = " and ".join(f"`{name}`" for name in self.uses)
         does, it = ("does", "it") if len(self.uses) == 1 else ("do", "them")
         return (
-            f"It uses {names}, which {does} not pass either.",
+            f"It uses {in_code(self.uses)}, which {does} not pass either.",
             f"Mend {it} first, and check `{self.exercise}` again: it may be right then.",
         )
 
@@ -298,6 +297,11 @@ def number(value: float) -> str:
 def counted(count: int, what: str) -> str:
     """How many there are: 1 student, 2 students."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def in_code(names: Iterable[str]) -> str:
+    """Names as Markdown shows code: `a` and `b`."""
+    return " and ".join(f"`{name}`" for name in names)
 
 
 def _points(finding: Finding) -> str:

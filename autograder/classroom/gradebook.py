@@ -43,6 +43,7 @@ from autograder.classroom.release import (
     without_programs,
 )
 from autograder.classroom.submissions import Assignment
+from autograder.report import in_code
 from autograder.verdict import Verdict
 
 # What the scores in the gradebook are of: the digest of each graded notebook, by its key there. It
@@ -230,7 +231,7 @@ def _record_scores(db: Any, entry: Any, graded: Sequence[Graded]) -> None:
             ask = mine is None or bool(result.problem)
             if by_hand is not None:
                 same = result.digest and (before.get(sheet), was) == (result.digest, mine)
-                ask = asked if same else True
+                ask = asked or not same
             changes.append({"id": key, "auto_score": mine, "needs_manual_grade": ask})
     _change(db, Grade, changes)
     changed = {sheet for sheet, digest in digests.items() if before.get(sheet) != digest}
@@ -359,8 +360,7 @@ def _comment(grade: CellGrade) -> str:
     report = grade.report or {}
     said = [f"{d['summary']} {d['hint']}" for d in report.get("diagnoses", [])]
     if said and report.get("uses"):
-        names = " and ".join(f"`{name}`" for name in report["uses"])
-        said.insert(0, f"It uses {names}: begin there.")
+        said.insert(0, f"It uses {in_code(report['uses'])}: begin there.")
     return " ".join(said) or f"{grade.verdict}: {grade.headline}"
 
 

@@ -265,7 +265,7 @@ def grade(assignment: Assignment, submission: Submission, pool: Pool, secret: by
     early: list[tuple[Given, Node]] = []
     with (
         Session(pool, large_packages(sheet.entries)) as session,
-        following(sheet.entries),
+        answers_of(sheet.entries),
     ):
         _foretell(assignment, submission, sheet.entries, shown, session, secret)
         for index, (entry, cell) in enumerate(zip(sheet.entries, shown, strict=True)):
@@ -387,7 +387,7 @@ def _seeded(
 
 
 @contextlib.contextmanager
-def following(entries: Sequence[Entry]) -> Iterator[Answers]:
+def answers_of(entries: Sequence[Entry]) -> Iterator[None]:
     """Have `check` say which answers of a notebook use others that are wrong."""
 
     def names(name: str, _: object) -> set[str]:
@@ -397,10 +397,9 @@ def following(entries: Sequence[Entry]) -> Iterator[Answers]:
                 used |= cells.free_names(entry.source)
         return used
 
-    answers = Answers(names)
-    token = notebook_answers.set(answers)
+    token = notebook_answers.set(Answers(names))
     try:
-        yield answers
+        yield
     finally:
         notebook_answers.reset(token)
 

@@ -17,12 +17,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from autograder import graded_seed
+from autograder import check
 from autograder.chapters import SLUGS, chapter
 from autograder.classroom import cells, export, overview
 from autograder.classroom.cluster import grade_on_cluster
 from autograder.classroom.gradebook import notebook_path, prepare, record, write_notebook
-from autograder.classroom.grading import Graded, Session, following, large_packages
+from autograder.classroom.grading import Graded, Session, answers_of, large_packages
 from autograder.classroom.judges import Judges
 from autograder.classroom.ledger import Ledger, circumstances
 from autograder.classroom.release import CourseError, course_config, course_directory
@@ -36,7 +36,6 @@ from autograder.classroom.submissions import (
     read_submission,
     worksheet,
 )
-from autograder.judge import judge
 from autograder.report import counted, number
 from autograder.sandbox.pool import Pool
 from autograder.sandbox.wire import clean
@@ -277,12 +276,12 @@ def check_notebook(console: Console, course: Path, path: Path) -> bool:
         raise CourseError(f"{path}: {submission.problem}")
     assignment = _assignment_of(course, path)
     sheet = worksheet(assignment, submission)
-    exercises = {e.name: e for e in chapter(assignment.name).exercises}
+    exercises = {e.name for e in chapter(assignment.name).exercises}
     well = True
     with (
         Pool(preload=large_packages(sheet.entries)) as pool,
         Session(pool) as session,
-        following(sheet.entries) as answers,
+        answers_of(sheet.entries),
     ):
         for index, entry in enumerate(sheet.entries):
             if entry.role in (Role.STUDENT, Role.LOCKED):
@@ -297,12 +296,9 @@ def check_notebook(console: Console, course: Path, path: Path) -> bool:
                         f"[yellow]cell {index + 1} raised {said}:[/] {escape(failure.message)}"
                     )
             elif entry.role is Role.TEST:
-                names = sorted(cells.free_names(entry.source) & exercises.keys())
+                names = sorted(cells.free_names(entry.source) & exercises)
                 for name in names:
-                    answer = session.values([name])[name]
-                    token = graded_seed.set(0)
-                    report = answers.judged(judge(exercises[name], answer, hidden=False), answer)
-                    graded_seed.reset(token)
+                    report = check(name, session.values([name])[name])
                     console.print(report)
                     console.print()
                     well = well and report.verdict is Verdict.PASS
