@@ -2,7 +2,7 @@
 
 Each attack hands in wrong answers beside a classmate with right ones. Stock nbgrader runs it as it
 would on a teacher's machine, but in namespaces of its own, with limits and a deadline, because some
-of these notebooks end every process that they may end.
+of these notebooks end every process and change every grade that they can reach.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from rich.table import Table
 from autograder.chapters import chapter
 from autograder.classroom.sample import Draft, write_sample_class
 from autograder.classroom.submissions import Assignment
+from benchmarks import alone
 from benchmarks.grading import SLUG, STOCK, autograder, cores, nbgrader, scores
 
 # The corpus belongs to the tests, which hold our own engine against it.
@@ -38,7 +39,6 @@ from attacks import ATTACKS, Attack
 
 CLASSMATE = "zoe"
 ATTACKER = "mallory"
-ALONE = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"]
 # A process of root's is not bound by a limit on processes: nothing here would stop this one.
 NOT_RUN = {"fork_bomb": "nothing would bound it"}
 STOCK_SECONDS = 10
@@ -62,8 +62,11 @@ class Outcome:
 
 def measure(console: Console) -> dict[str, Any]:
     """Run every attack against both, print a table, and return the figures."""
-    if subprocess.run([*ALONE, "true"], check=False, capture_output=True).returncode:
-        console.print("[bold yellow]NOT MEASURED:[/] attacks on stock nbgrader need namespaces")
+    if not alone.possible():
+        console.print(
+            "[bold yellow]NOT MEASURED:[/] attacks on stock nbgrader need namespaces, "
+            "so that they cannot change anything else on this machine"
+        )
         return {}
     with tempfile.TemporaryDirectory() as scratch:
         desk = Desk(Path(scratch))
@@ -134,10 +137,7 @@ class Desk:
             config.write(f"{STOCK}c.Execute.timeout = {STOCK_SECONDS}\n")
 
     def attack_stock(self, name: str) -> Outcome:
-        """Grade a class of two with stock nbgrader.
-
-        A shell is the first process of the namespace: nobody in a namespace can end the first one.
-        """
+        """Grade a class of two with stock nbgrader."""
         course = self.scratch / "stock" / name
         shutil.copytree(self.template, course)
         with self.writing:
@@ -146,8 +146,7 @@ class Desk:
         home = course / "home"
         home.mkdir()
         process = subprocess.Popen(
-            [*ALONE, "sh", "-c", '"$@"; exit $?', "sh", *nbgrader(), SLUG],
-            cwd=course,
+            [*alone.prefix(course), *nbgrader(), SLUG],
             env={**os.environ, "HOME": str(home), "TMPDIR": str(home)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -201,18 +201,23 @@ def compare_with_deserved(folder: Path, slug: str) -> list[str]:
     try:
         deserved = json.loads((folder / DESERVED).read_text(encoding="utf-8"))[slug]
         graded = json.loads((folder / "grades" / f"{slug}.json").read_text(encoding="utf-8"))
-    except (OSError, KeyError, ValueError) as error:
-        raise CourseError(f"{folder} is not a graded sample class of {slug} ({error})") from error
-    found = {s["student"]: {g["exercise"]: g for g in s["grades"]} for s in graded["submissions"]}
+        found = {
+            s["student"]: {g["exercise"]: g["score"] for g in s["grades"]}
+            for s in graded["submissions"]
+        }
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise CourseError(
+            f"{folder} is not a graded sample class of {slug} ({type(error).__name__}: {error}): "
+            f"grade it first, with `autograder grade --course {folder}`"
+        ) from error
     faults = []
     for student, sample in deserved.items():
         if student not in found:
             faults.append(f"{student} ({sample['what']}) was not graded")
             continue
         for exercise, points in sample["deserved"].items():
-            grades = found[student]
-            grade = grades.get(exercise) or grades.get(f"test_{exercise}")
-            score = grade["score"] if grade else None
+            scores = found[student]
+            score = scores.get(exercise, scores.get(f"test_{exercise}"))
             if score != points:
                 faults.append(
                     f"{student} ({sample['what']}) earned {score} for {exercise}, deserves {points}"

@@ -15,7 +15,8 @@ from collections.abc import Iterable
 
 _NEWNS, _NEWUTS, _NEWIPC = 0x00020000, 0x04000000, 0x08000000
 _NEWUSER, _NEWNET = 0x10000000, 0x40000000
-_NOSUID, _NODEV, _BIND, _REC, _PRIVATE = 2, 4, 4096, 16384, 1 << 18
+_NOSUID, _NODEV, _REC, _PRIVATE = 2, 4, 16384, 1 << 18
+BIND = 4096
 _DETACH = 2
 _MOUNT_SETATTR, _AT_RECURSIVE, _RDONLY, _ATTR_NOSUID = 442, 0x8000, 1, 2
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
@@ -51,8 +52,8 @@ def private_root(paths: Iterable[str], scratch: str, libc: ctypes.CDLL) -> None:
                 file.write(text)
     else:
         _check(libc.unshare(flags), "unshare")
-    _mount(libc, None, "/", None, _REC | _PRIVATE)
-    _mount(libc, "tmpfs", scratch, "tmpfs", _NOSUID, "mode=755,size=1m")
+    mount(libc, None, "/", None, _REC | _PRIVATE)
+    mount(libc, "tmpfs", scratch, "tmpfs", _NOSUID, "mode=755,size=1m")
     for path in (*paths, *_DEVICES):
         _bind(libc, path, scratch + path)
     for name in ("lib", "lib64"):  # as the loader knows them
@@ -67,14 +68,14 @@ def private_root(paths: Iterable[str], scratch: str, libc: ctypes.CDLL) -> None:
     _check(libc.syscall(_PIVOT_ROOT[machine], b".", b"."), "pivot_root")
     _check(libc.umount2(b".", _DETACH), "umount")
     os.chdir("/")
-    _seal(libc, "/", recursive=False)
+    seal(libc, "/", recursive=False)
 
 
 def private_scratch(path: str, uid: int, size: int, libc: ctypes.CDLL) -> None:
     """Give this process a mount table of its own, with an empty tmpfs at a path."""
     _check(libc.unshare(_NEWNS), "unshare")
     options = f"mode=700,uid={uid},gid={uid},size={size},nr_inodes=4096"
-    _mount(libc, "tmpfs", path, "tmpfs", _NOSUID | _NODEV, options)
+    mount(libc, "tmpfs", path, "tmpfs", _NOSUID | _NODEV, options)
 
 
 def _bind(libc: ctypes.CDLL, source: str, target: str) -> None:
@@ -85,12 +86,13 @@ def _bind(libc: ctypes.CDLL, source: str, target: str) -> None:
     else:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
-    _mount(libc, source, target, None, _BIND | _REC)
+    mount(libc, source, target, None, BIND | _REC)
     if source not in _DEVICES:
-        _seal(libc, target, recursive=True)
+        seal(libc, target, recursive=True)
 
 
-def _seal(libc: ctypes.CDLL, path: str, *, recursive: bool) -> None:
+def seal(libc: ctypes.CDLL, path: str, *, recursive: bool) -> None:
+    """Make what is mounted at a path read-only, and with `recursive` all that is below it."""
     attribute = struct.pack("=4Q", _RDONLY | _ATTR_NOSUID, 0, 0, 0)
     result = libc.syscall(
         _MOUNT_SETATTR,
@@ -100,10 +102,10 @@ def _seal(libc: ctypes.CDLL, path: str, *, recursive: bool) -> None:
         attribute,
         ctypes.c_size_t(len(attribute)),
     )
-    _check(result, "mount_setattr")
+    _check(result, f"mount_setattr {path}")
 
 
-def _mount(
+def mount(
     libc: ctypes.CDLL,
     source: str | None,
     target: str,
@@ -111,6 +113,7 @@ def _mount(
     flags: int,
     options: str | None = None,
 ) -> None:
+    """Call mount(2); raise OSError where it fails."""
     encoded = [None if text is None else text.encode() for text in (source, kind, options)]
     arguments = (encoded[0], target.encode(), encoded[1], ctypes.c_ulong(flags), encoded[2])
     _check(libc.mount(*arguments), f"mount {target}")

@@ -172,8 +172,15 @@ def test_nothing_is_written_over(tmp_path):
     assert (tmp_path / "thesis.tex").exists()
 
 
-def test_what_is_not_graded_cannot_be_compared(tmp_path):
-    with pytest.raises(CourseError, match="not a graded sample class"):
+@pytest.mark.parametrize(
+    "found", [None, "{}", "[]", '{"submissions": [{"student": "a", "grades": 1}]}', "{"]
+)
+def test_what_is_not_graded_cannot_be_compared(found, sample, tmp_path):
+    shutil.copy(sample.folder / "deserved.json", tmp_path)
+    if found is not None:
+        (tmp_path / "grades").mkdir()
+        (tmp_path / "grades" / f"{SLUG}.json").write_text(found)
+    with pytest.raises(CourseError, match=r"not a graded sample class.*grade it first"):
         compare_with_deserved(tmp_path, SLUG)
 
 
