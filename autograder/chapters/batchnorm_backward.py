@@ -925,7 +925,9 @@ def with_small_batches(f, rng):
 @probe(1, hidden=True)
 def blind_directions(f, rng):
     """A dy that is constant, or a multiple of x_hat, is not passed on at all (without eps)."""
-    x, dy = batch(rng)
+    # Of 8 samples, sums divided by the number of features would be twice the means: 1 - 2 is -1,
+    # as if the direct path were missing.
+    x, dy = batch(rng, 7)
     cache = cached(x, eps=0.0)
     constant, _, _ = f(np.ones_like(dy) * dy[0], dict(cache))
     stretch, _, _ = f(cache["x_hat"] * dy[0], dict(cache))
@@ -1017,6 +1019,34 @@ def sums_where_means_belong(dy, cache):
     dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
     scale = cache["gamma"] / np.sqrt(cache["var"] + cache["eps"])
     return scale * (dy - dbeta - x_hat * dgamma), dgamma, dbeta
+
+
+@mistake(
+    earns=3,
+    hint="Mean and variance of a feature are over its N samples: divide by `len(dy)`, which is "
+    "`dy.shape[0]`. `dy.shape[1]` is the number of features.",
+)
+def divides_by_the_number_of_features(dy, cache):
+    """The sums in dx are divided by D, the number of features, where there are N samples."""
+    x_hat = cache["x_hat"]
+    dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+    scale = cache["gamma"] / np.sqrt(cache["var"] + cache["eps"])
+    return scale * (dy - (dbeta + x_hat * dgamma) / dy.shape[1]), dgamma, dbeta
+
+
+@mistake(
+    earns=3,
+    hint="Through the variance, a sample gets the more the further it is from the mean: multiply the "
+    "mean of dy * x_hat by x_hat.",
+)
+def forgets_x_hat_in_the_variance_term(dy, cache):
+    """The variance's term is the mean of dy * x_hat alone, the same for all samples: its factor
+    x_hat is missing.
+    """
+    x_hat = cache["x_hat"]
+    dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+    scale = cache["gamma"] / np.sqrt(cache["var"] + cache["eps"])
+    return scale * (dy - dbeta / len(dy) - dgamma / len(dy)), dgamma, dbeta
 
 
 @mistake(
@@ -1309,6 +1339,20 @@ def a_single_image(f, rng):
 
 @mistake(
     earns=3,
+    hint="Both corrections are *means* over the channel: divide dbeta and dgamma by N·H·W where they "
+    "enter dx. `dy.size / C` counts the values.",
+)
+def sums_over_the_channel(dy, cache):
+    """The terms of the mean and the variance are sums over the channel: they are not divided."""
+    x_hat = cache["x_hat"]
+    scale = cache["gamma"] / np.sqrt(cache["var"] + cache["eps"])
+    dbeta, dgamma = dy.sum(axis=(0, 2, 3)), (dy * x_hat).sum(axis=(0, 2, 3))
+    corrections = dbeta[:, None, None] + x_hat * dgamma[:, None, None]
+    return scale[:, None, None] * (dy - corrections), dgamma, dbeta
+
+
+@mistake(
+    earns=3,
     hint="Each channel has N·H·W values behind its mean, not N. `dy.size / C` counts them.",
 )
 def divides_by_the_number_of_images(dy, cache):
@@ -1503,11 +1547,17 @@ def eval_gradients_of_the_parameters(f, rng):
 
 @probe(1)
 def eval_samples_are_independent(f, rng):
-    """A gradient that arrives at one sample moves no other one."""
+    """A gradient that arrives at one sample moves no other one; dy and the arrays in the cache stay as they were."""
     x, dy = batch(rng)
     dy[1:] = 0
-    dx, _, _ = f(dy, cached_eval(rng, x))
-    return {"dx of the samples that no gradient arrives at": dx[1:]}
+    cache = cached_eval(rng, x)
+    dx, _, _ = f(dy, dict(cache))
+    arrays = {f'cache["{k}"]': Argument(cache[k]) for k in cache if k != "eps"}
+    return {
+        "dx of the samples that no gradient arrives at": dx[1:],
+        "dy": Argument(dy),
+        **arrays,
+    }
 
 
 @probe(1, hidden=True)
@@ -1608,6 +1658,21 @@ def eval_exchanges_dgamma_and_dbeta(dy, cache):
     std = np.sqrt(cache["running_var"] + cache["eps"])
     dgamma = (dy * (cache["x"] - cache["running_mean"]) / std).sum(axis=0)
     return cache["gamma"] / std * dy, dy.sum(axis=0), dgamma
+
+
+@mistake(
+    earns=5,
+    hint="`dx = dy` makes no copy, so `dx *= …` writes into the caller's dy. `scale * dy` makes a new "
+    "array.",
+)
+def eval_changes_dy(dy, cache):
+    """dx is computed in place, in the array dy, so that the caller's gradient is gone."""
+    std = np.sqrt(cache["running_var"] + cache["eps"])
+    x_hat = (cache["x"] - cache["running_mean"]) / std
+    dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+    dx = dy
+    dx *= cache["gamma"] / std
+    return dx, dgamma, dbeta
 
 
 def eval_by_einsum(dy, cache):
@@ -2316,6 +2381,8 @@ CHAPTER = Chapter(
                 forgets_to_divide_by_the_deviation,
                 divides_by_the_variance,
                 sums_where_means_belong,
+                divides_by_the_number_of_features,
+                forgets_x_hat_in_the_variance_term,
                 adds_the_variance_term,
                 adds_the_mean_term,
                 divides_the_variance_term_by_n_minus_1,
@@ -2348,6 +2415,7 @@ CHAPTER = Chapter(
                 a_single_image,
             ),
             mistakes=(
+                sums_over_the_channel,
                 divides_by_the_number_of_images,
                 divides_by_the_number_of_pixels,
                 goes_back_image_by_image,
@@ -2384,6 +2452,7 @@ CHAPTER = Chapter(
                 eval_forgets_eps,
                 eval_freezes_the_parameters,
                 eval_exchanges_dgamma_and_dbeta,
+                eval_changes_dy,
             ),
             alternatives=(eval_by_einsum, eval_sample_by_sample),
             tolerance=TOLERANCE,

@@ -297,10 +297,39 @@ def moves_one_layer_after_the_other(X, Y, weights, layer, lr):
 
 @mistake(
     earns=2,
-    hint="A training step goes down: W - lr · gradient.",
+    hint="The derivative of a square brings a 2, which the ½ of the loss cancels: (o - y)/N.",
+)
+def keeps_the_two_of_the_square(X, Y, weights, layer, lr):
+    """The gradient is twice as large: it is that of the squared error without the ½."""
+
+    def gradients(weights):
+        inputs = [X]
+        for W in weights[:-1]:
+            inputs.append(np.maximum(inputs[-1] @ W, 0))
+        gradient = 2 * (inputs[-1] @ weights[-1] - Y) / len(X)
+        found = []
+        for W, h in zip(weights[::-1], inputs[::-1]):
+            found.append(h.T @ gradient)
+            gradient = (gradient @ W.T) * (h > 0)
+        return found[::-1]
+
+    before = gradients(weights)
+    moved = [W - lr * g if i < layer else W for i, (W, g) in enumerate(zip(weights, before))]
+    G, G_moved = before[layer], gradients(moved)[layer]
+    distance = np.linalg.norm(G - G_moved)
+    cosine = np.sum(G * G_moved) / (np.linalg.norm(G) * np.linalg.norm(G_moved))
+    return float(distance), float(cosine)
+
+
+@mistake(
+    earns=2,
+    hint=(
+        "A training step goes down: W - lr · gradient. If that is what you have, look at the sign of "
+        "the gradient: it begins with o - y, the output minus the target."
+    ),
 )
 def moves_uphill(X, Y, weights, layer, lr):
-    """The earlier layers are moved along the gradient, uphill, not against it."""
+    """The earlier layers are moved uphill: along the gradient, or against one with the wrong sign."""
 
     def gradients(weights):
         inputs = [X]
@@ -779,20 +808,20 @@ def pair(value):
     return np.asarray(value, dtype=float)
 
 
-STEPS = [0.2, 0.195, 1.5, 0.8, 0.205]
+STEPS = (0.2, 0.195, 1.5, 0.8, 0.205)
 """Not in order, and the first between two neighbours: what is extreme lies elsewhere."""
 
 
 @probe(2)
 def range_of_the_loss(f, rng):
     """`loss_range` holds the lowest and the highest loss at the end points of the steps."""
-    return {"loss_range": pair(f(*classification(rng), STEPS)["loss_range"])}
+    return {"loss_range": pair(f(*classification(rng), list(STEPS))["loss_range"])}
 
 
 @probe(2)
 def range_of_the_gradients_change(f, rng):
     """`gradient_range` holds the smallest and the largest ‖g - g(η)‖ over the steps."""
-    return {"gradient_range": pair(f(*classification(rng), STEPS)["gradient_range"])}
+    return {"gradient_range": pair(f(*classification(rng), list(STEPS))["gradient_range"])}
 
 
 @probe(2)
@@ -803,8 +832,8 @@ def effective_smoothness(f, rng):
     wrong = X.T @ (0.5 - y)
     wrong *= 3 / np.linalg.norm(wrong)
     return {
-        "smoothness": f(X, y, wrong, STEPS)["smoothness"],
-        "smoothness from w = 0": f(X, y, np.zeros_like(wrong), STEPS)["smoothness"],
+        "smoothness": f(X, y, wrong, list(STEPS))["smoothness"],
+        "smoothness from w = 0": f(X, y, np.zeros_like(wrong), list(STEPS))["smoothness"],
     }
 
 
@@ -1378,7 +1407,9 @@ def clips_the_probabilities(X, y, w, step_sizes):
     hint="`w - eta * g` makes a new array; then all steps start at the same point.",
 )
 def walks_in_place(X, y, w, step_sizes):
-    """`w -= ηg` moves the caller's weights, and the next step starts from there."""
+    """The steps move w itself, so that each starts where the one before ended; with `w -= ηg`
+    the caller's weights move, too.
+    """
 
     def loss(w):
         z = X @ w
@@ -1667,7 +1698,8 @@ def norms_arrive_at_the_equilibrium(f, rng):
     """After 300 steps the norm has arrived where `equilibrium` says."""
     found = f(*decaying(rng), 300)
     return {
-        "the last norm": found["norms"][-1],
+        # Two of them: one that was never written is 0, as one that has shrunk to nothing.
+        "the last two norms": found["norms"][-2:],
         "the last norm over the equilibrium": found["norms"][-1] / found["equilibrium"],
     }
 
@@ -2060,7 +2092,10 @@ def normalized_layer(rng, samples=12, inputs=6, units=4):
     """Inputs with a mean, weights of different sizes per unit, and what weighs the outputs."""
     X = rng.normal(size=(samples, inputs)) + 0.5
     W = rng.normal(size=(inputs, units)) * np.linspace(0.3, 0.9, units)
-    return X, W, rng.normal(size=(samples, units))
+    C, u = rng.normal(size=(samples, units)), X @ W
+    # ⟨w, g⟩ has the sign of this sum. It alternates, so that a sum over units is not one of sizes.
+    lean = (C * (u - u.mean(axis=0))).sum(axis=0)
+    return X, W, C * np.sign(lean) * np.resize([1, -1], units)
 
 
 def of_either_sign(f, X, W, C, a, eps, of=None):
@@ -2144,11 +2179,14 @@ def compares_with_a_times_the_output(X, W, C, a, eps):
     earns=5,
     hint=(
         "X·(aW) and (aX)·W are the same pre-activations, but the gradient with respect to W contains "
-        "X. Multiply W."
+        "X. g(aW) is the formula of the text at the weights aW, with X as it is, and a stands before "
+        "it once."
     ),
 )
 def scales_the_inputs_instead(X, W, C, a, eps):
-    """The inputs are multiplied by a, not the weights: the same output, another gradient."""
+    """The inputs are multiplied by a, not the weights, or the gradient by a once more: the output
+    is the same, the gradient is not.
+    """
 
     def layer(X):
         u = X @ W
@@ -2222,6 +2260,32 @@ def ignores_eps_in_the_layer(X, W, C, a, eps):
     def layer(W):
         u = X @ W
         std = np.sqrt(u.var(axis=0))
+        y = (u - u.mean(axis=0)) / std
+        du = (C - C.mean(axis=0) - y * (C * y).mean(axis=0)) / std
+        return y, X.T @ du
+
+    y, g = layer(W)
+    y_scaled, g_scaled = layer(a * W)
+    return {
+        "output": float(np.abs(y_scaled - y).max()),
+        "radial": float(np.abs((W * g).sum(axis=0)).max()),
+        "gradient": float(np.abs(a * g_scaled - g).max()),
+    }
+
+
+@mistake(
+    earns=0,
+    hint=(
+        "The layer divides the squares by N, not by N - 1: `u.var(axis=0)`, without `ddof=1`. The "
+        "formula for ∂L/∂u holds for that variance only."
+    ),
+)
+def normalizes_by_the_unbiased_variance(X, W, C, a, eps):
+    """The variance divides by N - 1 where N is asked (ddof=1)."""
+
+    def layer(W):
+        u = X @ W
+        std = np.sqrt(u.var(axis=0, ddof=1) + eps)
         y = (u - u.mean(axis=0)) / std
         du = (C - C.mean(axis=0) - y * (C * y).mean(axis=0)) / std
         return y, X.T @ du
@@ -3111,6 +3175,59 @@ def does_not_transpose_the_weights(X, weights, upstream, residual, eps=1e-5):
 
 
 @mistake(
+    earns=0,
+    hint=(
+        "Batch normalization divides the squares by N, not by N - 1: `u.var(axis=0)`, without "
+        "`ddof=1`. The formula for ∂L/∂u holds for that variance only."
+    ),
+)
+def takes_the_unbiased_variance(X, weights, upstream, residual, eps=1e-5):
+    """The variance divides by N - 1 where N is asked (ddof=1)."""
+    h = X
+    kept = []
+    for W in weights:
+        u = h @ W
+        std = np.sqrt(u.var(axis=0, ddof=1) + eps)
+        y = (u - u.mean(axis=0)) / std
+        kept.append((y, std))
+        branch = np.maximum(y, 0)
+        h = h + branch if residual else branch
+    g = upstream
+    for W, (y, std) in zip(weights[::-1], kept[::-1]):
+        dy = g * (y > 0)
+        du = (dy - dy.mean(axis=0) - y * (dy * y).mean(axis=0)) / std
+        through = du @ W.T
+        g = g + through if residual else through
+    growth = np.linalg.norm(g) / np.linalg.norm(upstream)
+    return float(growth ** (1 / len(weights)))
+
+
+@mistake(
+    earns=8,
+    hint="ε belongs under the root, with the variance: √(σ² + ε).",
+)
+def adds_eps_to_the_deviation(X, weights, upstream, residual, eps=1e-5):
+    """ε is added to the standard deviation, outside the root."""
+    h = X
+    kept = []
+    for W in weights:
+        u = h @ W
+        std = u.std(axis=0) + eps
+        y = (u - u.mean(axis=0)) / std
+        kept.append((y, std))
+        branch = np.maximum(y, 0)
+        h = h + branch if residual else branch
+    g = upstream
+    for W, (y, std) in zip(weights[::-1], kept[::-1]):
+        dy = g * (y > 0)
+        du = (dy - dy.mean(axis=0) - y * (dy * y).mean(axis=0)) / std
+        through = du @ W.T
+        g = g + through if residual else through
+    growth = np.linalg.norm(g) / np.linalg.norm(upstream)
+    return float(growth ** (1 / len(weights)))
+
+
+@mistake(
     earns=8,
     hint="Add `eps` to the variance, under the root. With a variance of 10⁻⁴ it matters.",
 )
@@ -3629,6 +3746,7 @@ CHAPTER = Chapter(
                 returns_the_cosine_first,
                 measures_the_inputs_of_the_layer,
                 sums_the_loss_over_samples,
+                keeps_the_two_of_the_square,
                 averages_over_the_outputs_too,
                 applies_relu_to_the_output,
                 forgets_the_slope_of_relu,
@@ -3773,6 +3891,7 @@ CHAPTER = Chapter(
                 multiplies_the_other_gradient,
                 forgets_the_factor_of_the_gradient,
                 ignores_eps_in_the_layer,
+                normalizes_by_the_unbiased_variance,
                 puts_eps_outside_the_root,
                 scales_eps_with_the_weights,
                 treats_the_statistics_as_constants,
@@ -3822,6 +3941,8 @@ CHAPTER = Chapter(
                 takes_mean_and_variance_for_constants,
                 leaves_the_variance_out_of_the_gradient,
                 does_not_transpose_the_weights,
+                takes_the_unbiased_variance,
+                adds_eps_to_the_deviation,
                 leaves_eps_out,
                 divides_the_upstream_gradient_in_place,
                 uses_an_eps_of_its_own,

@@ -608,7 +608,7 @@ def recalibrating_leaves_its_inputs_alone(f, rng):
 @probe(1, hidden=True)
 def a_last_batch_of_one(f, rng):
     """A last batch of a single row adds to the mean, and has nothing to say about the variance."""
-    new = f(trained_state(rng), drifting(rng, (6, 6, 1)))
+    new = f(trained_state(rng), drifting(rng, (6, 5, 1)))
     return {"running_mean": new["running_mean"], "running_var": new["running_var"]}
 
 
@@ -848,6 +848,22 @@ def recalibrates_without_the_count(layer, batches):
         **layer,
         "running_mean": sum(x.sum(axis=0) for x in batches) / rows,
         "running_var": squares / (rows - len(batches)),
+    }
+
+
+@mistake(
+    earns=6,
+    hint="Nothing is left of the old statistics, so the count begins anew, too: `len(batches)`.",
+)
+def recalibrates_counting_on(layer, batches):
+    """The batches are added to the old `num_batches_tracked`."""
+    rows = sum(len(x) for x in batches)
+    squares = sum(((x - x.mean(axis=0)) ** 2).sum(axis=0) for x in batches)
+    return {
+        **layer,
+        "running_mean": sum(x.sum(axis=0) for x in batches) / rows,
+        "running_var": squares / (rows - len(batches)),
+        "num_batches_tracked": layer["num_batches_tracked"] + len(batches),
     }
 
 
@@ -1469,7 +1485,7 @@ def freezing_keeps_the_network(f, rng):
 
 @probe(1, hidden=True)
 def none_or_all(f, rng):
-    """For n = 0 nothing is frozen, and for n = 7 the whole network is."""
+    """For n = 0 nothing is frozen, for n = 7 the whole network is, and a ReLU counts as a layer."""
     seen = {}
     for n in (0, 7):
         network = answered(f, pretrained(rng), n)
@@ -1477,7 +1493,12 @@ def none_or_all(f, rng):
         training_step(network, *new_data(rng))
         changed = moved(before, values(network, (*PARAMETERS, *STATISTICS)))
         seen |= {f"for n = {n}, {name}": value for name, value in changed.items()}
-    return seen
+    # Two layers with parameters and a ReLU are three; the next one is trained on.
+    network = answered(f, pretrained(rng), 3)
+    before = values(network, PARAMETERS, slice(3, 4))
+    training_step(network, *new_data(rng))
+    changed = moved(before, values(network, PARAMETERS, slice(3, 4)))
+    return seen | {f"for n = 3, {name}": value for name, value in changed.items()}
 
 
 @mistake(
@@ -1488,6 +1509,16 @@ def none_or_all(f, rng):
 def freezes_only_the_parameters(network, n):
     """The parameters are frozen (in PyTorch `requires_grad = False`), but the statistics still move."""
     return [{**layer, "trainable": []} for layer in network[:n]] + network[n:]
+
+
+@mistake(
+    earns=2,
+    hint="A lock keeps `train_mode` away, and no more. Read which entries of a layer `forward` and "
+    "`training_step` ask for, and change those as well.",
+)
+def freezes_nothing(network, n):
+    """Nothing is frozen: the parameters are still trained, and the statistics still move."""
+    return [{**layer, "locked": True} for layer in network[:n]] + network[n:]
 
 
 @mistake(
@@ -1574,6 +1605,23 @@ def freezes_from_the_end(network, n):
     """The last n layers are frozen; for n = 0, `network[-0:]` is the whole list."""
     network = [dict(layer) for layer in network]
     for layer in network[-n:]:
+        layer.update(trainable=[], training=False, locked=True)
+    return network
+
+
+@mistake(
+    earns=8,
+    hint="A layer is an entry of the list, with parameters or without: `network[:n]`.",
+)
+def freezes_layers_with_parameters_only(network, n):
+    """Only layers with parameters are counted, so that more layers than asked are frozen."""
+    network = [dict(layer) for layer in network]
+    left = n
+    for layer in network:
+        if left == 0:
+            break
+        if layer["trainable"]:
+            left -= 1
         layer.update(trainable=[], training=False, locked=True)
     return network
 
@@ -1847,6 +1895,7 @@ CHAPTER = Chapter(
                 recalibrates_with_one_degree_of_freedom,
                 recalibrates_into_a_new_layer,
                 recalibrates_without_the_count,
+                recalibrates_counting_on,
                 recalibrates_counting_rows,
                 recalibrates_into_a_pair,
                 recalibrates_in_place,
@@ -1911,6 +1960,7 @@ CHAPTER = Chapter(
                 none_or_all,
             ),
             mistakes=(
+                freezes_nothing,
                 freezes_only_the_parameters,
                 freezes_only_the_statistics,
                 freezes_with_no_list,
@@ -1921,6 +1971,7 @@ CHAPTER = Chapter(
                 freezes_the_last_layers,
                 freezes_from_the_end,
                 freezes_only_the_nth_layer,
+                freezes_layers_with_parameters_only,
                 freezes_one_layer_too_many,
                 freezes_one_layer_too_few,
                 freezes_without_the_first_layer,

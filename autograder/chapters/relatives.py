@@ -241,6 +241,13 @@ def normalize_always_over_the_batch(x, axes, eps=1e-5):
     return (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps)
 
 
+@mistake(earns=0, hint="Which axes are averaged over is the caller's choice: use `axes`.")
+def normalize_always_over_the_last_axis(x, axes, eps=1e-5):
+    """The last axis is reduced, whatever `axes` says."""
+    centered = x - x.mean(axis=-1, keepdims=True)
+    return centered / np.sqrt(x.var(axis=-1, keepdims=True) + eps)
+
+
 @mistake(
     earns=0,
     hint="Without an axis NumPy reduces the whole array to one number. Hand `axes` on: "
@@ -1059,6 +1066,21 @@ def layer_sums_where_means_belong(dy, cache):
     x_hat, g = cache["x_hat"], dy * cache["gamma"]
     others = tuple(range(dy.ndim - 1))
     dx = g - g.sum(axis=-1, keepdims=True) - x_hat * (g * x_hat).sum(axis=-1, keepdims=True)
+    return dx / cache["std"], (dy * x_hat).sum(axis=others), dy.sum(axis=others)
+
+
+@mistake(
+    earns=3,
+    hint="Through the variance, a feature gets the more the further it is from the sample's mean: "
+    "multiply the mean of γ·dy·x_hat by x_hat.",
+)
+def layer_forgets_x_hat_in_the_variance_term(dy, cache):
+    """The variance's term is the mean of γ·dy·x_hat alone, the same for all features: its factor
+    x_hat is missing.
+    """
+    x_hat, g = cache["x_hat"], dy * cache["gamma"]
+    others = tuple(range(dy.ndim - 1))
+    dx = g - g.mean(axis=-1, keepdims=True) - (g * x_hat).mean(axis=-1, keepdims=True)
     return dx / cache["std"], (dy * x_hat).sum(axis=others), dy.sum(axis=others)
 
 
@@ -2102,6 +2124,21 @@ def measures_from_the_plain_mean(counts, means, variances):
 
 
 @mistake(
+    earns=7,
+    hint="`means.var(axis=0)` counts every worker once. What lies between the workers is the average "
+    "of their squared distances from the merged mean, weighted by the counts.",
+)
+def adds_the_plain_variance_of_the_means(counts, means, variances):
+    """What lies between the workers is the plain variance of their means, without the counts."""
+    counts = np.array(counts)
+    b = counts > 0
+    n, means, variances = counts[b][:, None], means[b], variances[b]
+    mean = (n * means).sum(axis=0) / n.sum()
+    within = (n * variances).sum(axis=0) / n.sum()
+    return int(n.sum()), mean, within + means.var(axis=0)
+
+
+@mistake(
     earns=5,
     hint="A variance is made of squares, and so is what lies between the workers: (mean of the worker "
     "- merged mean)².",
@@ -2797,6 +2834,7 @@ CHAPTER = Chapter(
                 normalize_over_the_other_axes,
                 normalize_without_keepdims,
                 normalize_always_over_the_batch,
+                normalize_always_over_the_last_axis,
                 normalize_the_whole_array,
                 normalize_one_axis_after_the_other,
                 normalize_over_the_first_axis_only,
@@ -2896,6 +2934,7 @@ CHAPTER = Chapter(
                 layer_forgets_the_deviation,
                 layer_divides_by_the_variance,
                 layer_sums_where_means_belong,
+                layer_forgets_x_hat_in_the_variance_term,
                 layer_adds_the_variance_term,
                 layer_averages_over_everything,
                 layer_divides_by_d_minus_1,
@@ -3019,6 +3058,7 @@ CHAPTER = Chapter(
                 weighs_every_worker_the_same,
                 weighs_the_distances_the_same,
                 measures_from_the_plain_mean,
+                adds_the_plain_variance_of_the_means,
                 does_not_square_the_distances,
                 subtracts_the_distances,
                 merges_mean_squares,

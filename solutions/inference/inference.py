@@ -154,7 +154,7 @@ class Layer:
 #   \hat x\, \tfrac1N \sum_i dy_i \hat x_i\Bigr)$$
 #
 #   as in the chapter on the backward pass; in inference mode the statistics are constants.
-# - `state_dict()` returns all five attributes from above in a dict, by their names, and
+# - `state_dict()` returns all five attributes from above, and no other, in a dict by their names, and
 #   `load_state_dict(state)` takes such a dict over. What the layer does later must not change a state
 #   that it has handed out or taken over.
 #
