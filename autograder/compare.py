@@ -174,7 +174,7 @@ def _dicts(expected: dict[Any, Any], got: Any, tolerance: Tolerance) -> Differen
     if missing := [key for key in expected if key not in got]:
         return Difference(f"the key {missing[0]!r} is missing")
     if extra := [key for key in got if key not in expected]:
-        return Difference(f"the key {extra[0]!r} is not asked for")
+        return Difference(f"the key {describe(extra[0])} is not asked for")
     for key, value in expected.items():
         if found := _difference(value, got[key], tolerance):
             return Difference(f"[{key!r}]: {found.sentence}", found.where)
@@ -203,7 +203,7 @@ def _arrays(expected: Array, got: Any, tolerance: Tolerance) -> Difference | Non
         if isinstance(got, (list, tuple)):
             return Difference(f"it is a {type(got).__name__} where a NumPy array is expected")
         return Difference(f"it is {describe(got)} where {describe(expected)} is expected")
-    got = np.array(got, subok=False)  # a subclass may call anything equal; the plain array does not
+    got = np.asarray(got)  # a subclass may call anything equal; the plain array does not
     if got.shape != expected.shape:
         return Difference(_shape_sentence(expected.shape, got.shape))
     if got.dtype != expected.dtype:

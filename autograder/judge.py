@@ -18,6 +18,7 @@ import functools
 import hashlib
 import io
 import itertools
+import math
 import re
 import sysconfig
 import traceback
@@ -84,7 +85,7 @@ def judge(
         elif foresight is not None and foresight.begin(number) and known.quiet:
             run = known
         else:
-            run = _watched(probe, implementation, exercise.name, seed)
+            run = _watched(probe, implementation, exercise.name, seed, most=_most(known))
         runs[probe.name] = run
         if run.failure is not None and not run.failure.kinds:
             ended = run.failure
@@ -122,6 +123,8 @@ class Run:
     printed: str = ""
     warned: tuple[str, ...] = ()
     quiet: bool = False  # nothing was printed, nobody warned
+    largest: int = 0  # the extent of its largest answer
+    most: float = math.inf  # what that may be
 
 
 @dataclass
@@ -185,6 +188,13 @@ class Witness:
         if self._run.script is not None:
             self._run.script.answers(value)
         if _is_plain(value):
+            self._run.largest = max(self._run.largest, _extent(value))
+            if self._run.largest > self._run.most:
+                raise Failure(
+                    Verdict.WRONG,
+                    "the answer is much larger than it should be",
+                    kinds=("TooLarge", "Exception"),
+                )
             return value
         return type(self)(value, text, self._run, self._run.operations - 1)
 
@@ -197,6 +207,26 @@ _PLAIN = (
 
 def _is_plain(value: Any) -> bool:
     return isinstance(value, _PLAIN)
+
+
+# What a probe computes from two answers may have as many entries as the product of theirs.
+_SMALL = 4_000
+
+
+def _most(expected: Run) -> int:
+    """How large an answer may be, so that what a probe computes from it costs us little."""
+    return max(_SMALL, 2 * expected.largest)
+
+
+def _extent(value: Any) -> int:
+    """How many parts plain data has. Long axes count in an empty array, too: its sum has them."""
+    if isinstance(value, np.ndarray):
+        return math.prod(n or 1 for n in value.shape)
+    if isinstance(value, (list, tuple)):
+        return sum(map(_extent, value))
+    if isinstance(value, dict):
+        return sum(_extent(key) + _extent(item) for key, item in value.items())
+    return len(value) if isinstance(value, (str, bytes)) else 1
 
 
 def _argument(value: Any) -> str:
@@ -234,10 +264,12 @@ def _expected(
     return runs
 
 
-def _watched(probe: Probe, implementation: Implementation, name: str, seed: Seed) -> Run:
+def _watched(
+    probe: Probe, implementation: Implementation, name: str, seed: Seed, most: float
+) -> Run:
     """Run one probe on an answer; what it prints and what NumPy warns of is kept, too."""
     with _captured() as (out, caught):
-        run = _run(probe, implementation, name, seed)
+        run = _run(probe, implementation, name, seed, most=most)
     run.printed = out.getvalue()[:10_000]
     run.warned = tuple(dict.fromkeys(_short(f"{w.category.__name__}: {w.message}") for w in caught))
     return run
@@ -250,9 +282,10 @@ def _run(
     seed: Seed,
     witness: type[Witness] = Witness,
     script: Script | None = None,
+    most: float = math.inf,
 ) -> Run:
     """Run one probe; whatever the implementation does ends up in the `Run`."""
-    run = Run(script=script)
+    run = Run(script=script, most=most)
     start: Any = _Start(probe.name, (seed,) if isinstance(seed, int) else tuple(seed))
     rng = np.random.Generator(np.random.PCG64(start))
     try:

@@ -226,12 +226,14 @@ class Report:
             mark = Text("✓" if ok else "✗", style="green" if ok else "red")
             table.add_row(mark, Text(finding.sentence), Text(_points(finding), style="dim"))
             if not ok:
-                table.add_row("", Text(f"{finding.verdict}: {detail}", style="yellow"))
+                table.add_row("", Text(f"{finding.verdict}: {printable(detail)}", style="yellow"))
         parts: list[RenderableType] = [title, Padding(table, (0, 0, 0, 2))]
         for summary, hint in self._causes():
             parts.append(Padding(Text(f"→ {summary}", style="bold"), (0, 0, 0, 2)))
             parts.append(Padding(Text(hint), (0, 0, 0, 4)))
-        parts += [Padding(Text(note, style="dim"), (0, 0, 0, 2)) for note in self._notes()]
+        parts += [
+            Padding(Text(printable(note), style="dim"), (0, 0, 0, 2)) for note in self._notes()
+        ]
         return Group(*parts)
 
     def _score(self) -> str:
@@ -297,6 +299,11 @@ def number(value: float) -> str:
 def counted(count: int, what: str) -> str:
     """How many there are: 1 student, 2 students."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def printable(text: str) -> str:
+    """A text in one line, with nothing in it that a terminal obeys."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def in_code(names: Iterable[str]) -> str:

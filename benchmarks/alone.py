@@ -18,6 +18,7 @@ from autograder.sandbox.namespaces import BIND, mount, seal
 
 _UNSHARE = ("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc")
 _PRIVATE = ("/tmp", "/dev/shm")
+_PR_CAPBSET_DROP, _CAPABILITIES = 24, 64
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -55,6 +56,8 @@ def enter(folder: str) -> None:
             with contextlib.suppress(FileNotFoundError):  # covered, so out of reach
                 seal(libc, place, recursive=False)
     os.chdir(folder)
+    for capability in range(_CAPABILITIES):  # or the command could mount it all anew
+        libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
 if __name__ == "__main__":

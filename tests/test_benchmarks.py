@@ -68,3 +68,16 @@ def test_nothing_can_be_written_but_one_folder_and_a_tmp_that_vanishes(courses):
     run(mine, code)
     assert (mine / "left").exists()
     assert not Path("/tmp/left_by_an_attack").exists()
+
+
+def test_what_is_read_only_cannot_be_mounted_anew(courses):
+    mine, other = courses
+    code = "import ctypes\nlibc = ctypes.CDLL(None)\n"
+    code += "places = [line.split()[4] for line in open('/proc/self/mountinfo')]\n"
+    code += "for place in places:\n"
+    code += "    libc.mount(None, place.encode(), None, 32 | 4096, None)\n"  # remount, bind
+    code += "    libc.umount2(place.encode(), 2)\n"
+    code += "    libc.unshare(0x10000000 | 0x00020000)\n"  # another user, another mount table
+    code += f"try:\n    open({str(other / 'left')!r}, 'w')\nexcept OSError:\n    pass"
+    run(mine, code)
+    assert not (other / "left").exists()

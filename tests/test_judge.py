@@ -1064,3 +1064,39 @@ class TestForeseeing:
         listener = Listener(gone)
         assert not judge(CENTER, listener).passed
         assert listener.begun == [0, 4]
+
+
+# --- answers much larger than they should be -------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(0, 10**12), (10**5, 3), (3, 10**5)])
+def test_what_is_too_large_is_not_computed_with(shape):
+    @probe(1)
+    def adds_nothing(f, rng):
+        """It refuses tables of one row, and leaves the rest as they are."""
+        seen.append(outcome(lambda: f(np.ones((1, 3)))))
+        return {"refused": seen[-1], "the sum": f(np.ones((2, 3))).sum(axis=0)}
+
+    def right(X):
+        if len(X) == 1:
+            raise ValueError("one row")
+        return X
+
+    def large(X):
+        return np.broadcast_to(np.zeros((shape[0], 1)), shape)
+
+    seen = []
+    report = judge(Exercise("right", right, (adds_nothing,)), large)
+    assert report.verdict is Verdict.WRONG
+    assert [raised.kinds[0] for raised in seen] == ["ValueError", "TooLarge"]
+
+
+def test_how_large_an_answer_may_be_follows_the_reference():
+    @probe(1)
+    def many(f, rng):
+        """There are many."""
+        return {"the sum": f(100).sum()}
+
+    exercise = Exercise("many", lambda n: np.ones(n * n), (many,))
+    assert judge(exercise, lambda n: np.ones((n, n)).ravel()).passed
+    assert judge(exercise, lambda n: np.ones(3 * n * n)).verdict is Verdict.WRONG

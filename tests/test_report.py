@@ -350,3 +350,9 @@ class TestJson:
     def test_the_verdict_is_a_plain_string(self):
         assert type(MIXED.to_dict()["verdict"]) is str
         assert type(MIXED.to_dict()["findings"][0]["verdict"]) is str
+
+
+def test_a_terminal_obeys_nothing_that_a_student_wrote():
+    evil = "\x1b[2J\x1b]0;x\x07 \u202e"
+    said = report(finding(Verdict.ERROR, detail=evil), printed=evil, warned=(evil,))
+    assert not {"\x1b", "\x07", "\u202e"} & set(str(said))

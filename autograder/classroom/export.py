@@ -15,8 +15,8 @@ from jinja2 import Environment, PackageLoader, Template
 
 from autograder import __version__
 from autograder.classroom.gradebook import write_whole
-from autograder.classroom.grading import Graded, printable
-from autograder.report import counted, number
+from autograder.classroom.grading import Graded
+from autograder.report import counted, number, printable
 from autograder.verdict import Verdict
 
 

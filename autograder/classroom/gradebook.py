@@ -43,7 +43,7 @@ from autograder.classroom.release import (
     without_programs,
 )
 from autograder.classroom.submissions import Assignment
-from autograder.report import in_code
+from autograder.report import in_code, printable
 from autograder.verdict import Verdict
 
 # What the scores in the gradebook are of: the digest of each graded notebook, by its key there. It
@@ -350,7 +350,7 @@ def comments(assignment: Assignment, result: Graded) -> dict[str, str]:
             names += sorted(cells.free_names(cell.source))
         place = next((places[name] for name in names if name in places), grade.grade_id)
         # A comment is Markdown to formgrader, and may repeat what a student's exception said.
-        said[place] = harmless(_comment(grade))
+        said[place] = harmless(printable(_comment(grade)))
     return said
 
 

@@ -32,9 +32,10 @@ from autograder.classroom.submissions import (
     Given,
     Role,
     Submission,
+    definitions,
     worksheet,
 )
-from autograder.report import Report
+from autograder.report import Report, printable
 from autograder.sandbox.ahead import Plan
 from autograder.sandbox.notebook import needs_ipython
 from autograder.sandbox.pool import CellResult, Pool, Worker
@@ -228,11 +229,13 @@ class Session:
         return self._trusting and self._left > _MUCH * self._pool.limits.total_seconds
 
     def _alive(self) -> Worker:
+        spent = Failure(Verdict.TIMEOUT, "the time for the whole notebook was used up before")
+        if self._left < -self._pool.limits.total_seconds:  # by what we computed of its answers
+            raise spent
         until = time.monotonic() + self._left
         while self._worker is None or not self._worker.alive:
             if time.monotonic() >= until:
-                why = "the time for the whole notebook was used up before"
-                raise Failure(Verdict.TIMEOUT, why)
+                raise spent
             self._worker = self._pool.worker(self._needs)
             for source, name in self._done:
                 self._worker.execute(source, name=name)
@@ -390,18 +393,25 @@ def _seeded(
 def answers_of(entries: Sequence[Entry]) -> Iterator[None]:
     """Have `check` say which answers of a notebook use others that are wrong."""
 
+    written = [entry.source for entry in entries if entry.role is Role.STUDENT]
+    defines, uses = functools.cache(definitions), functools.cache(_used)  # each is read once
+
     def names(name: str, _: object) -> set[str]:
-        used: set[str] = set()
-        for entry in entries:
-            if entry.role is Role.STUDENT and name in cells.defined(entry.source):
-                used |= cells.free_names(entry.source)
-        return used
+        return set().union(*(uses(code) for code in written if name in defines(code)))
 
     token = notebook_answers.set(Answers(names))
     try:
         yield
     finally:
         notebook_answers.reset(token)
+
+
+def _used(code: str) -> frozenset[str]:
+    """The names that a student's cell uses; none when it is nested too deep for us to see."""
+    try:
+        return cells.free_names(code)
+    except (RecursionError, MemoryError):
+        return frozenset()
 
 
 def _asked(assignment: Assignment, following: Sequence[Entry]) -> list[str]:
@@ -594,11 +604,6 @@ _OBEYED = (
     (re.compile(r"\](?=:(?!\s*(?:https?://|mailto:|#)))"), "] "),
     (re.compile(r"\\(?=(?:href|url|style|class|cssId|data|require|unicode|csname)\b)"), "\\\\ "),
 )
-
-
-def printable(text: str) -> str:
-    """A text in one line, with nothing in it that a terminal obeys."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def harmless(text: str) -> str:

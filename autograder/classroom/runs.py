@@ -36,9 +36,8 @@ from autograder.classroom.submissions import (
     read_submission,
     worksheet,
 )
-from autograder.report import counted, number
+from autograder.report import counted, number, printable
 from autograder.sandbox.pool import Pool
-from autograder.sandbox.wire import clean
 from autograder.verdict import Failure, Verdict
 
 
@@ -91,7 +90,7 @@ def grade_assignment(
     submissions = find_submissions(submitted, name)
     for path in misplaced(submitted, name):
         place = submitted / "<student>" / name / f"{name}.ipynb"
-        said = f"{clean(str(path))} is not graded: a submission belongs in {place}"
+        said = f"{printable(str(path))} is not graded: a submission belongs in {place}"
         console.print(f"[yellow]![/] {escape(said)}", highlight=False)
     if not submissions:
         raise CourseError(
@@ -155,13 +154,13 @@ def grade_assignment(
         console.print(_table(title, graded))
         notes = noted()
     for note in (*ledger.notes, *notes):
-        console.print(f"[yellow]![/] {escape(note)}")
+        console.print(f"[yellow]![/] {escape(printable(note))}")
     blocked = [g.student for g in graded if g.blocked]
     if blocked:
+        few = escape(printable(", ".join(blocked[:5])))
         console.print(
             f"[bold red]{counted(len(blocked), 'submission')} could not be graded through our own "
-            f"fault[/] ({escape(', '.join(blocked[:5]))}): their grades are left open. Run it "
-            "again."
+            f"fault[/] ({few}): their grades are left open. Run it again."
         )
     files = escape(", ".join(map(str, paths)))
     console.print(f"[green]✓[/] {counted(len(graded), 'submission')}; results in {files}")
@@ -232,8 +231,8 @@ def _without_walls(missing: Sequence[str]) -> CourseError:
     )
 
 
-# A longer list runs out of the window.
-_ROWS = 100
+# A longer list runs out of the window, and a longer name takes it from the scores.
+_ROWS, _NAME = 100, 40
 
 
 def _table(title: str, graded: list[Graded]) -> Table | str:
@@ -247,7 +246,7 @@ def _table(title: str, graded: list[Graded]) -> Table | str:
         if len(odd) > _ROWS:
             table.caption = f"the first {_ROWS}: {table.caption}"
         graded = odd[:_ROWS]
-    table.add_column("student", no_wrap=True)
+    table.add_column("student", no_wrap=True, max_width=_NAME)
     table.add_column("score", justify="right", no_wrap=True)
     table.add_column("first diagnosis", overflow="fold")
     for result in graded:
@@ -260,7 +259,9 @@ def _table(title: str, graded: list[Graded]) -> Table | str:
             lines.append(f"[dim]repaired: {escape(result.repairs[0])}{more}[/]")
         style = "red" if result.problem else "green" if not result.headline else ""
         table.add_row(
-            escape(result.student), f"[{style}]{score}[/]" if style else score, "\n".join(lines)
+            escape(printable(result.student)),
+            f"[{style}]{score}[/]" if style else score,
+            "\n".join(lines),
         )
     return table
 
@@ -273,7 +274,7 @@ def check_notebook(console: Console, course: Path, path: Path) -> bool:
     """
     submission = read_submission("", path)
     if submission.problem:
-        raise CourseError(f"{path}: {submission.problem}")
+        raise CourseError(f"{path}: {printable(submission.problem)}")
     assignment = _assignment_of(course, path)
     sheet = worksheet(assignment, submission)
     exercises = {e.name for e in chapter(assignment.name).exercises}
@@ -293,7 +294,8 @@ def check_notebook(console: Console, course: Path, path: Path) -> bool:
                 if failure is not None and failure.kinds[:1] != ("NotImplementedError",):
                     said = failure.kinds[0] if failure.kinds else failure.verdict
                     console.print(
-                        f"[yellow]cell {index + 1} raised {said}:[/] {escape(failure.message)}"
+                        f"[yellow]cell {index + 1} raised {escape(printable(said))}:[/] "
+                        f"{escape(printable(failure.message))}"
                     )
             elif entry.role is Role.TEST:
                 names = sorted(cells.free_names(entry.source) & exercises)

@@ -14,9 +14,10 @@ import json
 import re
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +33,9 @@ MAX_BYTES = 30_000_000
 
 MAX_CELLS = 2_000
 """A course notebook has dozens of cells."""
+
+MAX_CODE = 1_000_000
+"""Characters of code; a course notebook has some ten thousand, and to read them takes us time."""
 
 MAX_ANSWER = 100_000
 """Characters of a cell in which an answer without its metadata is looked for."""
@@ -324,6 +328,9 @@ def parse(data: bytes) -> tuple[list[Cell], list[str]]:
     if len(raw) > MAX_CELLS:
         raise Unreadable(f"the notebook has {len(raw)} cells")
     found = [cell for cell in map(_cell, raw) if cell is not None]
+    code = sum(len(cell.source) for cell in found if cell.code)
+    if code > MAX_CODE:
+        raise Unreadable(f"the notebook has {code:,} characters of code")
     if len(found) < len(raw):
         notes.append(f"{len(raw) - len(found)} of {len(raw)} cells were no cells; left out")
     return found, notes
@@ -422,6 +429,10 @@ def match(
         place[i] = index
         del free[index]
 
+    @functools.cache
+    def defines(index: int) -> frozenset[str]:  # read once, whatever of ours is missing
+        return definitions(submitted[index].source)
+
     named = [(i, ours) for i, ours in enumerate(given) if ours.name]
     for i, ours in named:
         same = [k for k in called.get(ours.name, ()) if k in free]
@@ -439,7 +450,7 @@ def match(
                 found["by their ids"].append(ours.name)
     for i, ours in named:
         if place[i] is None:
-            scores = {k: _answers(ours, cell) for k, cell in free.items()}
+            scores = {k: _answers(ours, cell, partial(defines, k)) for k, cell in free.items()}
             best = max(scores, key=lambda k: scores[k], default=-1)
             if best >= 0 and scores[best] >= ALIKE:
                 take(i, best)
@@ -465,16 +476,16 @@ def _alike(ours: Given, cell: Cell) -> float:
     return 2 * (said & theirs).total() / max(1, said.total() + theirs.total())
 
 
-def _answers(ours: Given, cell: Cell) -> float:
+def _answers(ours: Given, cell: Cell, defines: Callable[[], frozenset[str]]) -> float:
     """The same for a cell without its metadata: an answer is known by what it defines."""
     if not (ours.code and ours.solution):
         return _alike(ours, cell)
-    defines = _defines(ours.source)
-    return float(cell.code and bool(defines) and defines <= _defines(cell.source))
+    names = definitions(ours.source)
+    return float(cell.code and bool(names) and names <= defines())
 
 
 @functools.lru_cache(maxsize=256)
-def _defines(code: str) -> frozenset[str]:
+def definitions(code: str) -> frozenset[str]:
     """The names that a cell defines; none when it is too long to be an answer."""
     if len(code) > MAX_ANSWER:
         return frozenset()

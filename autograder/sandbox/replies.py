@@ -13,6 +13,8 @@ _STREAMS = ("stdout", "stderr")
 # Text and pictures. HTML and scripts that a student made must not reach an instructor's browser.
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _MAX_MESSAGE = 5_000
+# What an output counts besides its text: an empty one takes room, too.
+_OUTPUT_BYTES = 100
 _MAX_KINDS = 20
 
 
@@ -21,7 +23,7 @@ def outputs(tree: Any) -> tuple[list[dict[str, Any]], int]:
     if type(tree) is not list:
         raise wire.WireError("malformed outputs")
     made = [_output(item) for item in tree]
-    return [output for output, _ in made], sum(size for _, size in made)
+    return [output for output, _ in made], sum(size + _OUTPUT_BYTES for _, size in made)
 
 
 def _output(item: Any) -> tuple[dict[str, Any], int]:

@@ -438,6 +438,15 @@ ATTACKS = {
         "A21: write without end",
         "with open('big', 'wb') as file:\n    while True:\n        file.write(bytes(1 << 20))",
     ),
+    "empty_outputs": Attack(
+        "outputs without a letter in them, more than a notebook can hold",
+        "import sys\n"
+        "none = {'output_type': 'stream', 'name': 'stdout', 'text': ''}\n"
+        "sys.stdout._outputs.take = lambda: [none] * 50_000",
+    ),
+    "long_code": Attack(
+        "a cell that takes long to be read, and a gigabyte", f"x = [{'0,' * 450_000}]"
+    ),
     "many_warnings": Attack(
         "warn without end",
         "import warnings\nwarnings.simplefilter('always')\n"
@@ -450,6 +459,23 @@ ATTACKS = {
         "A35: an array that is larger than it is",
         "import numpy as np",
         returning("np.broadcast_to(0.0, (10**9, 10**9))"),
+    ),
+    "long_axes": Attack(
+        "an array of nothing, whose sums have gigabytes",
+        "import numpy as np",
+        returning("np.zeros((0, 10**8))"),
+    ),
+    "outer_sum": Attack(
+        "two answers that are small, and whose difference is not",
+        "import numpy as np\n"
+        "def spread(X):\n    return np.ones((20_000, 2) if X.shape[1] == 4 else 20_000)",
+        returning("spread(X)")
+        | {"scale_splits": "def scale_splits(a, b):\n    return spread(a), spread(b)"},
+    ),
+    "large_arrays": Attack(
+        "as much as may be sent, in every answer",
+        "import numpy as np",
+        returning("np.zeros((2_800, 2_800))"),
     ),
     "many_dimensions": Attack("64 axes", "import numpy as np", returning("np.zeros((1,) * 64)")),
     "self_containing_list": Attack(

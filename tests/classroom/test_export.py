@@ -9,8 +9,10 @@ from dataclasses import replace
 
 import pytest
 from bs4 import BeautifulSoup
+from rich.console import Console
 
 from autograder.classroom import export, runs
+from autograder.report import number
 
 EVIL = (
     "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\n=1", "＝1", "a,b", 'a"b', "a\nb",
@@ -155,3 +157,11 @@ def test_a_table_in_a_terminal_is_not_longer_than_somebody_reads(graded):
         assert (table.row_count, table.caption) == (shown, said)
     text = "Feature scaling: none of 150 submissions has problems or repairs"
     assert runs._table("Feature scaling", well) == text
+
+
+def test_a_students_name_takes_nothing_from_others_in_a_terminal(graded):
+    named = [replace(graded[1], student=student) for student in ("a" * 200, "\x1b[2J[red]\u202eb")]
+    text = io.StringIO()
+    Console(file=text, width=120).print(runs._table("Feature scaling", named))
+    assert not {"\x1b", "\u202e"} & set(text.getvalue())
+    assert f"{number(graded[1].score)} of {number(graded[1].points)}" in text.getvalue()

@@ -233,3 +233,10 @@ def double(x): return 2 * x
         found = session.values(["odd", "double"])
         assert isinstance(found["odd"], Failure)
         assert found["double"](3) == 6
+
+
+def test_what_we_compute_of_answers_is_in_their_time_too(desk):
+    with Session(desk.pool) as session:
+        session.run("def f(): return 1", "one", ["f"])
+        session.spend(3 * LIMITS.total_seconds)
+        assert session.values(["f"])["f"].verdict is Verdict.TIMEOUT

@@ -15,10 +15,12 @@ from classroom_helpers import NOTEBOOK, SLUG, as_bytes, grade_class, scores
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from autograder.classroom import submissions
 from autograder.classroom.release import read_source
 from autograder.classroom.submissions import (
     MAX_BYTES,
     MAX_CELLS,
+    MAX_CODE,
     Assignment,
     Role,
     Unreadable,
@@ -262,6 +264,13 @@ class TestBytes:
     def test_too_many_cells(self):
         many = json.dumps({"cells": [{"cell_type": "code", "source": ""}] * (MAX_CELLS + 1)})
         assert problem(many.encode()) == f"the notebook has {MAX_CELLS + 1} cells"
+
+    def test_too_much_code(self):
+        cell = {"cell_type": "code", "source": "x" * (MAX_CODE // 2 + 1)}
+        said = f"the notebook has {MAX_CODE + 2:,} characters of code"
+        assert problem(json.dumps({"cells": [cell, cell]}).encode()) == said
+        cell["cell_type"] = "markdown"  # which may hold pictures
+        assert len(parse(json.dumps({"cells": [cell, cell]}).encode())[0]) == 2
 
     def test_not_a_number_in_json(self, desk):
         notebook = desk.fill_in()
@@ -592,8 +601,15 @@ class TestTime:
         worksheet(desk.assignment, submission)
         assert time.monotonic() - start < 5
 
+    def test_much_code_that_may_hold_every_answer(self, desk, monkeypatch):
+        read = []
+        monkeypatch.setattr(submissions, "definitions", lambda code: read.append(code) or {code})
+        cells = [{"cell_type": "code", "source": f"x{n}"} for n in range(MAX_CELLS)]
+        worksheet(desk.assignment, desk.read(json.dumps({"cells": cells}).encode()))
+        assert len([code for code in read if code.startswith("x")]) == MAX_CELLS, "each once"
+
     def test_one_long_line(self, desk):
-        notebook = {"cells": [{"cell_type": "code", "source": "f(" + "a=1," * 2_000_000 + ")"}]}
+        notebook = {"cells": [{"cell_type": "code", "source": "f(" + "a=1," * 200_000 + ")"}]}
         submission = desk.read(json.dumps(notebook).encode())
         start = time.monotonic()
         worksheet(desk.assignment, submission)
