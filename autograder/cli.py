@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import os
@@ -51,6 +52,12 @@ def clear_errors(command: Command) -> Command:
                 "not. Install all that grading needs: pip install '.[classroom]' in a copy of the "
                 "course"
             )
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)  # these do not say where
+            if error.filename is None and not full:
+                raise
+            where = f"{error.filename}: " if error.filename is not None else ""
+            _stop(f"{where}{error.strerror}")
         except Exception as error:
             if type(error).__name__ != "CourseError":  # imported only where it can be raised
                 raise
@@ -251,10 +258,11 @@ def grade(
         int, typer.Option("--jobs", "-j", min=1, help="How many submissions side by side.")
     ] = os.cpu_count() or 1,
     cell_seconds: Annotated[
-        float, typer.Option(min=0.1, help="The time limit for one of the student's cells.")
+        float, typer.Option(min=0.1, max=120, help="The time limit for one of the student's cells.")
     ] = 20.0,
     call_seconds: Annotated[
-        float, typer.Option(min=0.1, help="The time limit for one call of a student's function.")
+        float,
+        typer.Option(min=0.1, max=120, help="The time limit for one call of a student's function."),
     ] = 5.0,
     no_walls: Annotated[
         bool, typer.Option("--no-walls", help="Grade even where walls cannot be raised.")
@@ -270,17 +278,17 @@ def grade(
     ] = "",
 ) -> None:
     """Grade a class: every submission in a process of its own, then the gradebook in one go."""
-    from autograder.classroom.judges import Judges, collect_seldom, warm_up
-
-    warm_up()
-    collect_seldom()  # also while much is imported
-    from autograder.classroom import runs
-    from autograder.sandbox.pool import Limits
-
-    collect_seldom()
-    limits = Limits(cell_seconds=cell_seconds, call_seconds=call_seconds)
-    options = runs.Options(no_walls, no_gradebook, again, scheduler)
     try:
+        from autograder.classroom.judges import Judges, collect_seldom, warm_up
+
+        warm_up()
+        collect_seldom()  # also while much is imported
+        from autograder.classroom import runs
+        from autograder.sandbox.pool import Limits
+
+        collect_seldom()
+        limits = Limits(cell_seconds=cell_seconds, call_seconds=call_seconds)
+        options = runs.Options(no_walls, no_gradebook, again, scheduler)
         with Judges(jobs, limits) as judges:
             runs.grade_course(console, course, assignments or [], options, judges)
     except KeyboardInterrupt:

@@ -1,5 +1,6 @@
 """The command `autograder`, as an instructor uses it."""
 
+import importlib
 import json
 import shutil
 import subprocess
@@ -104,8 +105,98 @@ class TestRelease:
             "is not a course directory: it has no nbgrader_config.py. Run the command at the root",
         )
 
+    def test_a_source_that_is_not_utf_8(self, course):
+        source = course / "solutions" / SLUGS[0] / f"{SLUGS[0]}.py"
+        source.write_bytes(source.read_bytes() + "# é".encode("latin-1"))
+        stopped(autograder("release", SLUGS[0], "--course", course), "cannot be read: 'utf-8'")
+
+    def test_what_nbgrader_refuses_is_said_in_a_sentence(self, course, capfd):
+        source = course / "solutions" / SLUGS[0] / f"{SLUGS[0]}.py"
+        source.write_text(source.read_text().replace("### END SOLUTION", ""))
+        result = autograder("release", SLUGS[0], "--course", course)
+        stopped(result, f"nbgrader could not release {SLUGS[0]}: ")
+        assert "RuntimeError: no end solution statement found" in words(result.output)
+        assert "Traceback" not in "".join(capfd.readouterr())
+
+    def test_a_folder_that_cannot_be_written(self, course):
+        (course / "exercises").write_text("a file")
+        result = autograder("release", SLUGS[0], "--course", course)
+        assert result.exit_code == 2
+        assert "Traceback" not in result.output
+
+
+class TestSampleClass:
+    @pytest.fixture
+    def made(self, tmp_path, monkeypatch):
+        """A small class, and how to make it."""
+        monkeypatch.setattr("autograder.cli.SLUGS", ())
+        folder = tmp_path / "class"
+
+        def make(folder=folder, course=ROOT):
+            return autograder("sample-class", folder, "--course", course)
+
+        assert make().exit_code == 0
+        return folder, make
+
+    def test_it_is_made_anew(self, made):
+        folder, make = made
+        (folder / "old").touch()
+        assert make().exit_code == 0
+        assert not (folder / "old").exists()
+
+    def test_one_that_was_stopped_halfway_is_made_anew(self, made, monkeypatch):
+        folder, make = made
+        shutil.rmtree(folder)
+        with monkeypatch.context() as patch:
+            patch.setattr("autograder.cli.SLUGS", SLUGS[:1])
+            sample = importlib.import_module("autograder.classroom.sample")
+            patch.setattr(sample, "generate", _interrupted)
+            assert make().exit_code == 130
+        assert (folder / "solutions").is_dir()
+        assert make().exit_code == 0
+        assert not (folder / "solutions").exists()
+
+    @pytest.mark.parametrize("inside", ["", "solutions/.."])
+    def test_it_does_not_replace_the_course_that_it_is_made_of(self, made, inside):
+        folder, make = made
+        (folder / "solutions").mkdir()
+        stopped(make(folder / inside, course=folder), "name another one")
+        assert (folder / "solutions").is_dir()
+
+    def test_not_where_something_else_is(self, made, tmp_path):
+        _, make = made
+        stopped(make(tmp_path), "is not empty, and not a sample class")
+        (tmp_path / "file").touch()
+        stopped(make(tmp_path / "file"), "File exists")
+        stopped(make(tmp_path / "file" / "class"), "Not a directory")
+
+    def test_not_of_what_is_no_course(self, made, tmp_path):
+        _, make = made
+        stopped(make(tmp_path / "new", course=tmp_path), "is not a course directory")
+        assert not (tmp_path / "new").exists()
+
+
+def _interrupted(*_):
+    raise KeyboardInterrupt
+
 
 class TestErrors:
+    @pytest.mark.parametrize("option", ["--cell-seconds", "--call-seconds"])
+    def test_limits_that_a_notebook_cannot_have(self, option):
+        for seconds in ("inf", "nan", "0"):
+            result = autograder("grade", option, seconds)
+            assert result.exit_code == 2
+            assert option in result.output
+
+    def test_a_file_without_a_name_is_a_fault_of_ours(self, monkeypatch):
+        for error, code in ((ConnectionResetError(104, "reset"), 1), (OSError(28, "No space"), 2)):
+
+            def broken(error=error):
+                raise error
+
+            monkeypatch.setattr("autograder.cli.chapters", broken)
+            assert autograder("catalog").exit_code == code
+
     def test_an_unknown_chapter_suggests_the_nearest(self):
         stopped(
             autograder("verify", "feature_scalling"),

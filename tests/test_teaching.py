@@ -104,11 +104,12 @@ def test_nbgraders_commands_are_there(words):
     assert words[0] in NbGraderApp().subcommands
     application = NbGraderApp().subcommands[words[0]][0]
     if words[0] == "db":
-        from nbgrader.apps.dbapp import DbApp, DbAssignmentApp
+        from nbgrader.apps.dbapp import DbApp
 
         assert words[1] in DbApp.subcommands
-        if words[1] == "assignment":
-            application = DbAssignmentApp.subcommands[words[2]][0]
+        application = DbApp.subcommands[words[1]][0]
+        if words[1] in ("assignment", "student"):
+            application = application.subcommands[words[2]][0]
     known = {*application().flags, *application().aliases}
     for word in words:
         if word.startswith("--"):

@@ -46,11 +46,13 @@ def grade_on_cluster(
     """
     try:
         from distributed import Client, as_completed
+        from distributed.comm import resolve_address
     except ImportError as error:
         raise CourseError(
             "grading on a cluster needs Dask: pip install 'batch-normalization-course[cluster]'"
         ) from error
     try:
+        resolve_address(address)  # a client that was half made waits, and ends with a traceback
         client = Client(address, timeout="10s", set_as_default=False)
     except (OSError, ValueError) as error:
         raise CourseError(f"there is no Dask scheduler at {address} ({error})") from error

@@ -147,8 +147,12 @@ def _register(course: Path, assignment: Assignment, directory: Any) -> None:
         with _opened(directory) as book:
             if _registered(book, name) == _expected(assignment):
                 return
-            with tempfile.TemporaryDirectory() as scratch:
-                generate(course, name, release=Path(scratch), db_url=directory.db_url)
+            try:
+                with tempfile.TemporaryDirectory() as scratch:
+                    generate(course, name, release=Path(scratch), db_url=directory.db_url)
+            except CourseError as error:
+                if "Cannot add or remove cells" not in str(error):
+                    raise
             book.db.expire_all()
             if _registered(book, name) == _expected(assignment):
                 return
@@ -159,7 +163,8 @@ def _register(course: Path, assignment: Assignment, directory: Any) -> None:
         ) from error
     raise CourseError(
         f"the gradebook has grades for other cells of {name} than the source has now. Take the "
-        f"change back, or begin anew with: nbgrader db assignment remove {name} --force"
+        f"change back, or begin anew, without the grades that a person gave: nbgrader db "
+        f"assignment remove {name} --force"
     )
 
 
@@ -257,7 +262,7 @@ def _odd(
     if known and new.issuperset(known):
         notes.append(
             "the gradebook had none of the submissions that were graded before: it is new, and "
-            "what a person gave is not in it"
+            "deadlines and what a person gave are not in it"
         )
     students = {g.student for g in graded}
     mine = SubmittedAssignment.assignment_id == entry.id

@@ -41,7 +41,12 @@ def warm_up() -> None:
         from multiprocessing import forkserver
 
         multiprocessing.set_forkserver_preload(["autograder.classroom.grading"])
-        forkserver.ensure_running()
+        # Who interrupts a run means this process; the server would end with a traceback.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
 def collect_seldom() -> None:

@@ -4,11 +4,13 @@ One line of JSON per graded submission, appended and flushed as it happens. A ru
 loses at most the line it was writing, a machine that loses its power what was decided in the last
 second; the next run takes what is decided from here and grades the rest.
 Each line carries the hash of the one before, and a seal that only the course's secret can make: no
-line can be changed, added or taken out unseen, and what is not sealed decides nothing.
+line can be changed, added or taken out unseen, and what is not sealed decides nothing. What was
+said of an odd line is written down, too, so that it is said once.
 """
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import hashlib
 import hmac
@@ -58,6 +60,12 @@ def circumstances(assignment: Assignment, secret: bytes, limits: Limits) -> dict
     }
 
 
+# How long a run that was killed may take to end.
+_ENDING_SECONDS = 3.0
+
+# What a line without a verdict says of a student.
+_NOBODY: dict[str, Any] = {"student": "", "grades": ()}
+
 # How often the disk is waited for.
 _SYNC_SECONDS = 1.0
 
@@ -75,13 +83,14 @@ class Ledger:
 
     Attributes:
         path: the file.
-        notes: what was odd about the file, as sentences.
+        notes: what is odd about the file and was not said before, as sentences.
     """
 
     def __init__(self, path: Path, around: Mapping[str, Any], secret: bytes) -> None:
         self.path = path
         self._secret = secret
         self.notes: list[str] = []
+        self._odd: set[str] = set()
         self._around = dict(around)
         # The last line of each student: an earlier one is of a notebook that is no longer there.
         self._decided: dict[str, dict[str, Any]] = {}
@@ -92,8 +101,14 @@ class Ledger:
     def __enter__(self) -> Self:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            whole = self._read()
             self._file = open(self.path, "ab")
+            if not _alone(self._file):
+                self._file.close()
+                raise CourseError(
+                    f"another run is grading this: it writes into {self.path}. Wait until it is "
+                    "done, and run the same command again"
+                )
+            whole = self._read()
             if self._file.tell() > whole:
                 self._file.truncate(whole)  # the line that a killed run was writing
         except OSError as error:
@@ -134,8 +149,22 @@ class Ledger:
         Raises:
             CourseError: the file cannot be written; what was decided before is in it.
         """
+        self._write({"graded": graded.to_dict()})
+
+    def said(self) -> None:
+        """Write down that the notes were said: a line that stays odd is not told of again.
+
+        Raises:
+            CourseError: the file cannot be written.
+        """
+        if self._odd:
+            self._write({"said": sorted(self._odd)})
+            self._odd = set()
+
+    def _write(self, what: dict[str, Any]) -> None:
+        """Append a line."""
         assert self._file is not None
-        record = {"previous": self._last, "around": self._around, "graded": graded.to_dict()}
+        record = {"previous": self._last, "around": self._around, **what}
         line = self._sealed(_as_json(record))
         try:
             self._file.write(line)
@@ -154,39 +183,65 @@ class Ledger:
 
     def _read(self) -> int:
         """Read what is there, and return where the last whole line ends."""
-        if not self.path.exists():
-            return 0
         data = self.path.read_bytes()
         whole = data.rfind(b"\n") + 1
         if whole < len(data):
             self.notes.append(f"the last line of {self.path.name} was cut off; it is graded again")
+        odd: list[tuple[str, str]] = []
+        said: set[str] = set()
         for number, line in enumerate(data[:whole].splitlines(keepends=True), start=1):
+            here = f"line {number} of {self.path.name}"
+            key = hashlib.sha256(self._last.encode() + line).hexdigest()
+            before, self._last = self._last, hashlib.sha256(line).hexdigest()
             try:
                 record = json.loads(line)
-                previous, graded = record["previous"], record["graded"]
-                around = record["around"]
+                previous, around = record["previous"], record["around"]
                 ours = around.get("secret_id") == self._around["secret_id"]
+                told = set(record.get("said", ()))
+                graded = _NOBODY if told else record["graded"]
                 student = str(graded["student"])
                 blocked = any(g["verdict"] == "INTERNAL" for g in graded["grades"])
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                self.notes.append(f"line {number} of {self.path.name} is not a verdict; left out")
-                self._last = hashlib.sha256(line).hexdigest()
+                odd.append((key, f"{here} is not a verdict; left out"))
                 continue
-            if previous != self._last:
-                self.notes.append(
-                    f"line {number} of {self.path.name} does not follow the one before: a line was "
-                    "changed or taken out; nothing up to here is taken from it"
+            if previous != before:
+                odd.append(
+                    (
+                        key,
+                        f"{here} does not follow the one before: a line was changed or taken out; "
+                        "nothing up to here is taken from it",
+                    )
                 )
                 self._decided.clear()
             self._decided.pop(student, None)
             unsealed = line.rpartition(b',"seal":')[0] + b"}"
             sealed = hmac.compare_digest(line, self._sealed(unsealed))
             if ours and not sealed:  # with another secret it is graded again in any case
-                self.notes.append(
-                    f"line {number} of {self.path.name} was not written by the grader; "
-                    f"{student} is graded again"
-                )
+                again = f"; {student} is graded again" if student else ""
+                odd.append((key, f"{here} was not written by the grader{again}"))
+            elif told:
+                said |= told if ours else set()
             elif not blocked:
                 self._decided[student] = {"graded": graded, "around": around}
-            self._last = hashlib.sha256(line).hexdigest()
+        self._odd = {key for key, _ in odd} - said
+        self.notes += [sentence for key, sentence in odd if key not in said]
         return whole
+
+
+def _alone(file: IO[bytes]) -> bool:
+    """Whether no other run writes into a file; until it is closed, none can.
+
+    A run that was killed may still be ending, and has a moment for it.
+    """
+    end = time.monotonic() + _ENDING_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.05)
+        except OSError:  # a file system that has no locks
+            return True
+        else:
+            return True

@@ -12,7 +12,7 @@ import logging
 import shutil
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -85,7 +85,19 @@ def source_path(course: Path, assignment: str) -> Path:
 
 
 def read_source(path: Path) -> NotebookNode:
-    """The instructor's source as a notebook, with the same cell ids each time."""
+    """The instructor's source as a notebook, with the same cell ids each time.
+
+    Raises:
+        CourseError: it is not one, or not UTF-8.
+    """
+    try:
+        return _read_source(path)
+    except (ValueError, nbformat.ValidationError) as error:
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise CourseError(f"{path} cannot be read: {said[0]}") from error
+
+
+def _read_source(path: Path) -> NotebookNode:
     if path.suffix == ".ipynb":
         notebook = nbformat.read(path, as_version=4)
         for index, cell in enumerate(notebook.cells):  # before 4.5 there were no ids
@@ -142,13 +154,15 @@ def generate(
     with tempfile.TemporaryDirectory() as scratch:
         config.CourseDirectory.db_url = db_url or f"sqlite:///{scratch}/gradebook.db"
         directory = _directory(config)
-        converter = GenerateAssignment(coursedir=directory, config=config, log=_quiet())
-        converter.force = True
-        try:
-            with without_programs():
-                converter.start()
-        except (NbGraderException, SystemExit, RuntimeError) as error:
-            raise CourseError(f"nbgrader could not release {assignment}: {error}") from error
+        with _listening() as said:
+            converter = GenerateAssignment(coursedir=directory, config=config, log=_quiet())
+            converter.force = True
+            try:
+                with without_programs():
+                    converter.start()
+            except (NbGraderException, SystemExit, RuntimeError) as error:
+                why = _reason(said) or error
+                raise CourseError(f"nbgrader could not release {assignment}: {why}") from error
     folder = directory.format_path(directory.release_directory, ".", assignment)
     return Path(folder) / f"{assignment}.ipynb"
 
@@ -212,3 +226,28 @@ def _quiet() -> logging.Logger:
     logger = logging.getLogger("autograder.nbgrader")
     logger.setLevel(logging.ERROR)
     return logger
+
+
+@contextlib.contextmanager
+def _listening() -> Iterator[list[str]]:
+    """Keep what nbgrader reports, instead of printing it with all its tracebacks."""
+    said: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    handler, logger = Keep(), _quiet()
+    before, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield said
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = before
+
+
+def _reason(said: Sequence[str]) -> str:
+    """The exception that ended the last traceback which was reported, in one line; or nothing."""
+    _, found, rest = "\n".join(said).rpartition("Traceback (most recent call last):")
+    return next((line for line in rest.splitlines() if found and line[:1].strip()), "")

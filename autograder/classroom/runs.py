@@ -111,6 +111,9 @@ def grade_assignment(
         Ledger(ledger_path, circumstances(assignment, secret, judges.limits), secret) as ledger,
         Progress(*columns, console=console, transient=True) as progress,
     ):
+        for note in ledger.notes:
+            console.print(f"[yellow]![/] {escape(note)}")
+        ledger.said()
         graded = [] if options.again else _decided(ledger, directory, submissions)
         if not options.no_walls:  # what was decided without walls is decided again behind them
             graded = [g for g in graded if not g.walls]
@@ -153,7 +156,7 @@ def grade_assignment(
         paths = export.write(course / "grades", title, graded)
         console.print(_table(title, graded))
         notes = noted()
-    for note in (*ledger.notes, *notes):
+    for note in notes:
         console.print(f"[yellow]![/] {escape(printable(note))}")
     blocked = [g.student for g in graded if g.blocked]
     if blocked:
@@ -218,9 +221,7 @@ def _tell(work: Callable[[], Any], pipe: Connection) -> None:
 def _decided(ledger: Ledger, directory: Any, submissions: Sequence[Handed]) -> list[Graded]:
     """What need not be graded again: decided under the same circumstances, notebook and all."""
     found = (ledger.decided(s.read()) for s in submissions if ledger.knows(s.student))
-    return [
-        g for g in found if g is not None and (g.problem or notebook_path(directory, g).is_file())
-    ]
+    return [g for g in found if g is not None and notebook_path(directory, g).is_file()]
 
 
 def _without_walls(missing: Sequence[str]) -> CourseError:

@@ -22,7 +22,13 @@ from nbformat import NotebookNode
 
 from autograder.chapters import chapter
 from autograder.classroom import cells
-from autograder.classroom.release import CONFIG, CourseError, generate, source_path
+from autograder.classroom.release import (
+    CONFIG,
+    CourseError,
+    course_config,
+    generate,
+    source_path,
+)
 from autograder.classroom.submissions import Assignment
 from autograder.exercise import Chapter, Exercise, Implementation
 
@@ -162,11 +168,16 @@ def write_sample_class(course: Path, folder: Path, slugs: list[str]) -> int:
     Raises:
         CourseError: the folder holds something else.
     """
+    course_config(course)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / DESERVED).is_file():
         raise CourseError(f"{folder} is not empty, and not a sample class: name another folder")
+    if folder.resolve() in (course.resolve(), *course.resolve().parents):
+        raise CourseError(f"{folder} holds the course that it would be made of: name another one")
     if folder.is_dir():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
+    # Also of one that is stopped halfway it is to be seen that it may be made anew.
+    (folder / DESERVED).write_text("{}\n", encoding="utf-8")
     shutil.copyfile(course / CONFIG, folder / CONFIG)
     deserved: dict[str, dict[str, object]] = {}
     total = 0

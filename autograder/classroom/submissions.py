@@ -239,13 +239,20 @@ def find_submissions(submitted: Path, assignment: str) -> list[Handed]:
 
 
 def misplaced(submitted: Path, assignment: str) -> list[Path]:
-    """What looks like a submission of an assignment, but is not where it is looked for."""
+    """What looks like a submission of an assignment, but is not where it is looked for.
+
+    Also what lies beside one. A folder without the notebook has a problem, which names the others.
+    """
     found = []
     for entry in _entries(submitted):
         if entry.is_file():
             found.append(entry)
-        elif not entry.is_symlink() and not (entry / assignment).is_dir():
-            found += _entries(entry)
+        elif not entry.is_symlink():
+            place = entry / assignment
+            found += (path for path in _entries(entry) if path != place or not path.is_dir())
+            notebook = place / f"{assignment}.ipynb"
+            if notebook.is_file() and not place.is_symlink():
+                found += (path for path in _entries(place) if path != notebook and path.is_file())
     return [path for path in found if _is_like(path, assignment)]
 
 
@@ -259,9 +266,10 @@ def _entries(folder: Path) -> list[Path]:
 
 def _is_like(path: Path, assignment: str) -> bool:
     """Whether a file or folder has nearly the name of an assignment."""
-    if path.is_file():
-        return path.suffix == ".ipynb" and assignment.casefold() in path.stem.casefold()
-    return path.name.casefold() == assignment.casefold()
+    name = assignment.casefold()
+    if name not in path.name.casefold():
+        return False
+    return path.suffix == ".ipynb" if path.is_file() else path.name.casefold() == name
 
 
 def read_submission(student: str, path: Path) -> Submission:

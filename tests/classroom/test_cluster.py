@@ -60,3 +60,10 @@ def test_a_scheduler_that_is_not_there_is_said_plainly(desk):
     results = grade_on_cluster("tcp://127.0.0.1:9", desk.assignment, [], SECRET, limits=LIMITS)
     with pytest.raises(CourseError, match="no Dask scheduler"):
         next(results)
+
+
+@pytest.mark.parametrize("address", ["scheduler", "http://127.0.0.1:9"])
+def test_what_is_no_address_is_said_at_once(address, desk, monkeypatch):
+    monkeypatch.setattr(distributed, "Client", None)  # would leave a traceback behind
+    with pytest.raises(CourseError, match=f"no Dask scheduler at {address}"):
+        next(grade_on_cluster(address, desk.assignment, [], SECRET, limits=LIMITS))

@@ -163,6 +163,26 @@ def test_an_interrupted_run_says_how_to_go_on(few, hand_in, desk):
     assert f"{kept} of 8 had been graded before" in " ".join(again.stdout.split())
 
 
+def test_an_interrupt_at_the_start_is_said_in_a_sentence(few):
+    """While the judges' imports run, in a process that a terminal interrupts, too."""
+    run = subprocess.Popen(
+        [sys.executable, "-m", "autograder", "grade", SLUG, "--course", few],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not psutil.Process(run.pid).children():
+        assert run.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.3)
+    os.killpg(run.pid, signal.SIGINT)
+    _, said = run.communicate(timeout=15)
+    assert run.returncode == 130
+    assert "run the same command again to go on" in " ".join(said.split())
+    assert "Traceback" not in said
+
+
 def belongs(process: psutil.Process, course: Path) -> bool:
     """Whether a process is one of a run: a judge, a warm parent, a worker."""
     with contextlib.suppress(psutil.Error):

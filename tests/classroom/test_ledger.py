@@ -8,7 +8,9 @@ from dataclasses import replace
 import pytest
 from classroom_helpers import LIMITS, SECRET
 
+from autograder.classroom import ledger as module
 from autograder.classroom.ledger import Ledger, circumstances
+from autograder.classroom.release import CourseError
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +100,68 @@ def test_a_line_cut_off_is_taken_away(file, open_ledger, handed_in, graded):
         assert known(ledger, handed_in) == ["ada", "bob"]
         ledger.append(graded["eve"])
     assert file.read_bytes() == whole
+
+
+def test_what_is_odd_is_said_once(file, open_ledger, graded):
+    first, _, last = lines(file)
+    file.write_bytes(first + last)
+    with open_ledger() as ledger:  # a run that ended before it said anything
+        assert len(ledger.notes) == 1
+    with open_ledger() as ledger:
+        assert len(ledger.notes) == 1
+        ledger.said()
+        ledger.said()
+        ledger.append(graded["ada"])
+    assert len(lines(file)) == 4
+    with open_ledger() as ledger:
+        assert ledger.notes == []
+        ledger.said()
+    assert len(lines(file)) == 4
+    file.write_bytes(file.read_bytes()[:-30])
+    for _ in range(2):
+        with open_ledger() as ledger:
+            (note,) = ledger.notes
+            assert "cut off" in note
+            ledger.said()
+        file.write_bytes(file.read_bytes() + b"{")
+
+
+def test_what_is_changed_after_something_was_said_is_said(file, open_ledger):
+    first, second, last = lines(file)
+    file.write_bytes(first + last)
+    with open_ledger() as ledger:
+        ledger.said()
+    *_, said = lines(file)
+    for changed in (first + second + said, first + last.replace(b"eve", b"ada") + said):
+        file.write_bytes(changed)
+        with open_ledger() as ledger:
+            assert ledger.notes
+
+
+def test_nobody_else_can_write_that_something_was_said(file, open_ledger):
+    first, _, last = lines(file)
+    file.write_bytes(first + last)
+    with open_ledger() as ledger:
+        ledger.said()
+    *_, said = lines(file)
+    for lie in (said[:-10] + b'00000000"}\n', said.replace(b'"secret_id":"', b'"secret_id":"0')):
+        file.write_bytes(first + last + lie)
+        with open_ledger() as ledger:
+            assert any("changed or taken out" in note for note in ledger.notes)
+
+
+def test_two_runs_do_not_write_into_one_ledger(file, open_ledger, monkeypatch):
+    monkeypatch.setattr(module, "_ENDING_SECONDS", 0.1)
+    before = file.read_bytes()
+    with (
+        open_ledger(),
+        pytest.raises(CourseError, match=r"another run is grading this.* same command"),
+        open_ledger(),
+    ):
+        pass
+    assert file.read_bytes() == before
+    with open_ledger() as ledger:
+        assert ledger.notes == []
 
 
 def test_what_another_secret_sealed_decides_nothing(file, open_ledger, handed_in):

@@ -150,6 +150,20 @@ def test_a_second_run_changes_nothing(again, sample, tmp_path):
     assert gradebook(folder) == book
 
 
+def test_what_formgrader_shows_is_put_back(sample, tmp_path):
+    """Also the notebook that says why a submission could not be read."""
+    folder = tmp_path / "sample class"
+    shutil.copytree(sample.folder, folder)
+    lost = ("ada", "noether", "olga")
+    before = files(folder)
+    for student in lost:
+        shutil.rmtree(folder / "autograded" / student)
+    printed = autograder("grade", SLUG, "--course", folder, *QUICKLY)
+    known = len(sample.deserved) - len(lost)
+    assert f"{known} of {len(sample.deserved)} had been graded before" in printed
+    assert files(folder) == before
+
+
 def test_it_is_the_same_class_each_time():
     one, two = sample_class(ROOT, SLUG), sample_class(ROOT, SLUG)
     assert [(s.student, s.what, s.data, dict(s.deserved)) for s in one] == [

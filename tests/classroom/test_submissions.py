@@ -73,6 +73,18 @@ def test_what_lies_elsewhere_is_named(submitted):
     assert misplaced(submitted / "nowhere", SLUG) == []
 
 
+def test_what_lies_beside_a_submission_is_named(submitted):
+    folder = put(submitted)
+    put(submitted, name="scratch.ipynb")
+    (folder / ".ipynb_checkpoints").mkdir()
+    beside = [folder / f"{SLUG}-Copy1.ipynb", submitted / "eve" / NOTEBOOK]
+    for path in beside:
+        path.write_bytes(b"")
+    assert set(misplaced(submitted, SLUG)) == set(beside)
+    (folder / NOTEBOOK).unlink()  # reading it names the other one
+    assert misplaced(submitted, SLUG) == [submitted / "eve" / NOTEBOOK]
+
+
 def problem(data):
     with pytest.raises(Unreadable) as caught:
         parse(data)
