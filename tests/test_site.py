@@ -263,6 +263,18 @@ def test_formulas_are_typeset(page: Path) -> None:
     assert not unset
 
 
+def test_no_comma_behind_a_short_formula_begins_a_line(page: Path) -> None:
+    """KaTeX's boxes let a line break behind them, so that formula and comma are joined."""
+    loose = [
+        math.parent.get_text()[:80]
+        for math in soup(page).select("span.math")
+        if re.match(r"[.,;:!?]", str(math.next_sibling or ""))
+        and len(math.select_one("annotation").get_text()) < 20
+        and "joined" not in math.parent.get("class", [])
+    ]
+    assert not loose
+
+
 def test_quizzes_explain_every_option(site: Path) -> None:
     """Each option opens without a script, says whether it is right, and why."""
     for name in pages():
@@ -328,6 +340,12 @@ STILL = """async () => {
 }"""
 
 
+# Links between chapters, and names of rows, that do not fit into their boxes.
+CUT_OFF = """() => [...document.querySelectorAll(".prev-next-area a, table.dataframe tbody th")]
+  .filter((box) => box.scrollWidth > box.clientWidth + 1)
+  .map((box) => `cut off: ${box.textContent.trim()}`)"""
+
+
 def look(browser: Browser, url: str, theme: str, width: int, *, audit: bool = True) -> list[str]:
     """Open a page as one reader sees it; return what is wrong with it, one line for each fault.
 
@@ -374,6 +392,7 @@ def look(browser: Browser, url: str, theme: str, width: int, *, audit: bool = Tr
     )
     if excess > 0:
         faults.append(f"wider than the window by {excess} px")
+    faults += tab.evaluate(CUT_OFF)
     # A page stands still: what is wrong with it is wrong the second time, too. A browser short of
     # time has given axe colours that the page never shows.
     if audit and (found := set(violations(tab))):

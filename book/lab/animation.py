@@ -227,7 +227,7 @@ def _look(kind: Kind, index: int) -> str:
 
 _STYLE = """
 .lab-animation { margin: 1.5rem 0; }
-.lab-animation .panels { display: grid; gap: 0.6rem 0.5rem;
+.lab-animation .panels { display: grid; gap: 0.6rem 0.5rem; align-items: end;
   grid-template-columns: repeat(var(--columns), minmax(0, 1fr));
   background: var(--course-figure, transparent);
   border: 1px solid var(--pst-color-border-muted, currentcolor);

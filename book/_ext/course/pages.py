@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 Context = dict[str, Any]
 
 LONGEST_DESCRIPTION = 160
+LONGEST_JOINED = 30
+PUNCTUATION = re.compile(r"[.,;:!?)\]\u2019\u201d]+")
 PICTURE = re.compile(r"<img\b[^>]*>")
 ALTERNATIVE = re.compile(r"""\balt=(?:"([^"]*)"|'([^']*)')""")
 PICTURE_FILE = re.compile(r"\.(?:png|jpe?g|svg|gif|webp)\s*$", re.IGNORECASE)
@@ -121,6 +123,23 @@ def drop_thebe_nodes(_app: Sphinx, doctree: nodes.document, _docname: str) -> No
             node.parent.remove(node)
 
 
+def keep_punctuation(_app: Sphinx, doctree: nodes.document, _docname: str) -> None:
+    """Keep the comma behind a formula on the formula's line.
+
+    Browsers may break a line behind any inline block, and KaTeX makes formulas of them. Long
+    formulas stay as they are: they must be free to break within.
+    """
+    for formula in list(doctree.findall(nodes.math)):
+        parent = formula.parent
+        place = parent.index(formula)
+        text = parent[place + 1] if place + 1 < len(parent) else None
+        mark = PUNCTUATION.match(text) if isinstance(text, nodes.Text) else None
+        if mark is None or len(formula.astext()) > LONGEST_JOINED:
+            continue
+        joined = nodes.inline("", "", formula, nodes.Text(mark.group()), classes=["joined"])
+        parent[place : place + 2] = [joined, nodes.Text(text[mark.end() :])]
+
+
 def label_buttons(app: Sphinx, page: str, _template: str, context: Context, _tree: Any) -> None:
     """Name the entries of the header's menus in words.
 
@@ -212,6 +231,7 @@ def setup(app: Sphinx) -> None:
     """Connect each step to its moment; 600 is after the themes, which use 500 and 501."""
     app.connect("config-inited", use_templates)
     app.connect("doctree-resolved", drop_thebe_nodes, priority=600)
+    app.connect("doctree-resolved", keep_punctuation, priority=600)
     for step in (drop_assets, label_buttons, describe, inspect):
         app.connect("html-page-context", step, priority=600)
     app.connect("build-finished", write_front_door, priority=600)
