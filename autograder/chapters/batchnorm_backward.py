@@ -899,6 +899,7 @@ def inputs_are_left_alone(f, rng):
     return {
         **untouched(dy, cache),
         "how far the second dx is from the first": np.abs(second - first).max(),
+        "dx is not 0 everywhere": not_zero(first),
     }
 
 
@@ -1317,7 +1318,11 @@ def images_are_left_alone(f, rng):
     x, dy = images(rng)
     cache = cached_images(x)
     dx, _, _ = f(dy, dict(cache))
-    return {**untouched(dy, cache), "the size of dx": dx.shape}
+    return {
+        **untouched(dy, cache),
+        "the size of dx": dx.shape,
+        "dx is not 0 everywhere": not_zero(dx),
+    }
 
 
 @probe(1, hidden=True)
@@ -1555,6 +1560,7 @@ def eval_samples_are_independent(f, rng):
     arrays = {f'cache["{k}"]': Argument(cache[k]) for k in cache if k != "eps"}
     return {
         "dx of the samples that no gradient arrives at": dx[1:],
+        "dx of the other is not 0": not_zero(dx[:1]),
         "dy": Argument(dy),
         **arrays,
     }

@@ -2128,7 +2128,12 @@ def residual_of_the_gradient(f, rng):
 def exactly_invariant_without_eps(f, rng):
     """With eps = 0 all three vanish, up to rounding, whatever the scale."""
     layer = normalized_layer(rng)
-    return {"for a = 1/8": f(*layer, 0.125, 0.0), "for a = 40": f(*layer, 40.0, 0.0)}
+    return {
+        "for a = 1/8": f(*layer, 0.125, 0.0),
+        "for a = 40": f(*layer, 40.0, 0.0),
+        # Of what was computed, rounding leaves something.
+        "something is computed": any(bool(v != 0) for v in f(*layer, 0.3, 0.1).values()),
+    }
 
 
 @probe(1)

@@ -1600,7 +1600,11 @@ def short_gradients_stay(f, rng):
 @probe(1)
 def zero_gradients_stay_zero(f, rng):
     """Gradients that are all zero stay zero: no NaN, no error."""
-    return {"the gradients": _listed(f([np.zeros((3, 2)), np.zeros(2)], 1.0))}
+    others = f(gradients(rng, 30.0), 2.0)
+    return {
+        "the gradients": _listed(f([np.zeros((3, 2)), np.zeros(2)], 1.0)),
+        "others do not become zero": any(bool(np.any(g != 0)) for g in others),
+    }
 
 
 @probe(1)

@@ -120,6 +120,8 @@ def size_of(Z):
     Z = np.asarray(Z, dtype=float)
     if not np.isfinite(Z).all():
         return "NaN or infinite"
+    if not Z.any():
+        return "finite, but 0 everywhere"
     largest = np.abs(Z - Z.mean(axis=0)).max()
     return "finite" if largest <= 2 * np.sqrt(len(Z)) else "finite, but too large for white data"
 
