@@ -61,7 +61,7 @@ def circumstances(assignment: Assignment, secret: bytes, limits: Limits) -> dict
 
 
 # How long a run that was killed may take to end.
-_ENDING_SECONDS = 3.0
+_ENDING_SECONDS = 10.0
 
 # What a line without a verdict says of a student.
 _NOBODY: dict[str, Any] = {"student": "", "grades": ()}

@@ -35,7 +35,10 @@ MAX_CELLS = 2_000
 """A course notebook has dozens of cells."""
 
 MAX_CODE = 1_000_000
-"""Characters of code; a course notebook has some ten thousand, and to read them takes us time."""
+"""Characters of code; a course notebook has some ten thousand, and to read them takes us time.
+
+Cells that are too long to be answers are not read, and not counted.
+"""
 
 MAX_ANSWER = 100_000
 """Characters of a cell in which an answer without its metadata is looked for."""
@@ -336,7 +339,7 @@ def parse(data: bytes) -> tuple[list[Cell], list[str]]:
     if len(raw) > MAX_CELLS:
         raise Unreadable(f"the notebook has {len(raw)} cells")
     found = [cell for cell in map(_cell, raw) if cell is not None]
-    code = sum(len(cell.source) for cell in found if cell.code)
+    code = sum(len(cell.source) for cell in found if cell.code and len(cell.source) <= MAX_ANSWER)
     if code > MAX_CODE:
         raise Unreadable(f"the notebook has {code:,} characters of code")
     if len(found) < len(raw):

@@ -21,6 +21,7 @@ from classroom_helpers import SLUG
 from rich.console import Console
 
 from autograder.classroom import judges
+from autograder.classroom import ledger as ledger_module
 from autograder.classroom.runs import Options, grade_assignment
 from autograder.classroom.sample import as_answer
 from autograder.sandbox.pool import Limits
@@ -33,6 +34,7 @@ BOOT = "from sandbox import worker"
 def grade(course: Path) -> None:
     """Grade a course as `autograder grade` does, in a process that has imported everything."""
     judges._METHOD = "fork"
+    ledger_module._ENDING_SECONDS = 60.0  # forked judges have it open, too, until they end
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         options = Options(no_walls=True, no_gradebook=False, again=False, scheduler="")
         with judges.Judges(2, Limits()) as two:

@@ -112,5 +112,6 @@ def test_what_was_graded_elsewhere_since_is_looked_at_again(sample, tmp_path):
     grade()
     assert look()
     (folder / "gradebook.db").unlink()
-    assert "it is new, and what a person gave is not in it" in " ".join(grade().split())
+    said = " ".join(grade().split())
+    assert "it is new, and deadlines and what a person gave are not in it" in said
     assert "it is new" not in grade()

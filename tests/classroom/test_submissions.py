@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from autograder.classroom import submissions
 from autograder.classroom.release import read_source
 from autograder.classroom.submissions import (
+    MAX_ANSWER,
     MAX_BYTES,
     MAX_CELLS,
     MAX_CODE,
@@ -278,11 +279,13 @@ class TestBytes:
         assert problem(many.encode()) == f"the notebook has {MAX_CELLS + 1} cells"
 
     def test_too_much_code(self):
-        cell = {"cell_type": "code", "source": "x" * (MAX_CODE // 2 + 1)}
-        said = f"the notebook has {MAX_CODE + 2:,} characters of code"
-        assert problem(json.dumps({"cells": [cell, cell]}).encode()) == said
-        cell["cell_type"] = "markdown"  # which may hold pictures
-        assert len(parse(json.dumps({"cells": [cell, cell]}).encode())[0]) == 2
+        cell = {"cell_type": "code", "source": "x" * MAX_ANSWER}
+        many = MAX_CODE // MAX_ANSWER + 1
+        said = f"the notebook has {many * MAX_ANSWER:,} characters of code"
+        assert problem(json.dumps({"cells": [cell] * many}).encode()) == said
+        for unread in ({"source": "x" * (MAX_ANSWER + 1)}, {"cell_type": "markdown"}):
+            cells = [cell | unread] * many
+            assert len(parse(json.dumps({"cells": cells}).encode())[0]) == many
 
     def test_not_a_number_in_json(self, desk):
         notebook = desk.fill_in()
