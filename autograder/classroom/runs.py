@@ -90,8 +90,7 @@ def grade_assignment(
     submissions = find_submissions(submitted, name)
     for path in misplaced(submitted, name):
         place = submitted / "<student>" / name / f"{name}.ipynb"
-        said = f"{printable(str(path))} is not graded: a submission belongs in {place}"
-        console.print(f"[yellow]![/] {escape(said)}", highlight=False)
+        _warn(console, f"{path} is not graded: a submission belongs in {place}")
     if not submissions:
         raise CourseError(
             f"there are no submissions of {name} in {submitted}. They belong in "
@@ -112,7 +111,7 @@ def grade_assignment(
         Progress(*columns, console=console, transient=True) as progress,
     ):
         for note in ledger.notes:
-            console.print(f"[yellow]![/] {escape(note)}")
+            _warn(console, note)
         ledger.said()
         graded = [] if options.again else _decided(ledger, directory, submissions)
         if not options.no_walls:  # what was decided without walls is decided again behind them
@@ -157,7 +156,7 @@ def grade_assignment(
         console.print(_table(title, graded))
         notes = noted()
     for note in notes:
-        console.print(f"[yellow]![/] {escape(printable(note))}")
+        _warn(console, note)
     blocked = [g.student for g in graded if g.blocked]
     if blocked:
         few = escape(printable(", ".join(blocked[:5])))
@@ -173,6 +172,11 @@ def grade_assignment(
             f"`nbgrader generate_feedback {name}`"
         )
     return graded
+
+
+def _warn(console: Console, text: str) -> None:
+    """Print what somebody should look at; it may hold names that students chose."""
+    console.print(f"[yellow]![/] {escape(printable(text))}", highlight=False)
 
 
 Result = TypeVar("Result")

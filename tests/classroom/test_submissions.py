@@ -624,7 +624,7 @@ class TestTime:
         assert len([code for code in read if code.startswith("x")]) == MAX_CELLS, "each once"
 
     def test_one_long_line(self, desk):
-        notebook = {"cells": [{"cell_type": "code", "source": "f(" + "a=1," * 200_000 + ")"}]}
+        notebook = {"cells": [{"cell_type": "code", "source": "f(" + "a=1," * 2_000_000 + ")"}]}
         submission = desk.read(json.dumps(notebook).encode())
         start = time.monotonic()
         worksheet(desk.assignment, submission)
