@@ -322,6 +322,26 @@ def test_small_weights_grow_and_large_ones_do_not(parts):
     assert (grown[1::2] < 1.01).all()
 
 
+def test_each_layer_can_have_a_gain_of_its_own(parts):
+    runs, by_run = [0, 1, 1], np.array([1.0, 5.0, 20.0])
+    net = networks.Net((24, 24), "relu", bn=True, init="he")
+    usual = networks.train(parts, net, runs, 0.1, steps=0).weights
+    of_all = networks.train(parts, net, runs, 0.1, gains=by_run, steps=0).weights
+    rows = [np.ones(3), np.ones(3), by_run]
+    of_top = networks.train(parts, net, runs, 0.1, gains=rows, steps=0).weights
+    for w, everywhere in zip(usual, of_all, strict=True):
+        np.testing.assert_allclose(everywhere, w * by_run[:, None, None], rtol=1e-6)
+    for w, only_top, expected in zip(usual, of_top, [*usual[:2], of_all[2]], strict=True):
+        assert only_top.shape == w.shape
+        np.testing.assert_array_equal(only_top, expected)
+
+
+def test_the_steep_sigmoid_is_four_times_as_steep():
+    u = torch.linspace(-3, 3, 7)
+    plain, steep = (stacks.ACTIVATIONS[name] for name in ("sigmoid", "steep sigmoid"))
+    torch.testing.assert_close(steep(u), plain(4 * u))
+
+
 # --- Fashion-MNIST ---------------------------------------------------------------------------
 
 

@@ -431,6 +431,16 @@ def test_opens_from_a_folder(browser: Browser, site: Path) -> None:
         assert not faults, "\n".join([name, *faults])
 
 
+def test_the_search_says_which_term_it_found(browser: Browser, site: Path) -> None:
+    """Without a server, too, where a result has no excerpt."""
+    tab = browser.new_page()
+    tab.goto(f"{(site / 'search.html').as_uri()}?q=whitening")
+    tab.wait_for_function("/found/.test(document.querySelector('#search-results p')?.textContent)")
+    terms = tab.locator("#search-results a[href*='#term-']").all_inner_texts()
+    assert sorted(terms) == [f"Glossary: {which}whitening" for which in ("PCA ", "ZCA ", "")]
+    tab.close()
+
+
 def test_a_quiz_works_by_keyboard_without_scripts(browser: Browser, address: str) -> None:
     """Tab to an option, press Enter, read the reason."""
     context = browser.new_context(java_script_enabled=False)

@@ -129,9 +129,10 @@ def train(
     runs : (R,) int
         The seed of each run, which is also the number of its part. Runs of one seed begin with the
         same weights (up to their gains) and see the same batches, in every call.
-    lrs, gains, decay : (R,) or one number
-        The learning rate, the factor of all first weights, and the weight decay λ, which adds λw to
-        the gradient of w.
+    lrs, decay : (R,) or one number
+        The learning rate, and the weight decay λ, which adds λw to the gradient of w.
+    gains : (R,) or one number, or (layers, R)
+        The factor of the first weights, in all linear layers or in each, bottom to top.
     decay_all : bool
         Whether biases, γ and β decay as the weights do.
     steps, batch : int
@@ -149,7 +150,8 @@ def train(
     )
     seed = torch.as_tensor(np.asarray(runs))
     sizes = [X.shape[2], *net.hidden, int(y.max()) + 1]
-    model = _Model(net, sizes, runs, _per_run(gains, len(runs)))
+    factors = np.broadcast_to(np.asarray(gains, np.float32), (len(sizes) - 1, len(runs)))
+    model = _Model(net, sizes, runs, [_per_run(row, len(runs)) for row in factors])
     rate = _per_run(lrs, len(runs))
     shrink = _per_run(decay, len(runs))
     decaying = bool(shrink.any())
@@ -230,7 +232,9 @@ class _BatchNorm(torch.autograd.Function):
 class _Model:
     """R networks of one shape; called with (R, N, D) inputs, it returns (R, N, K) logits."""
 
-    def __init__(self, net: Net, sizes: list[int], runs: Sequence[int], gains: Tensor) -> None:
+    def __init__(
+        self, net: Net, sizes: list[int], runs: Sequence[int], gains: list[Tensor]
+    ) -> None:
         self.net = net
         self.weights = _first_weights(net, sizes, runs, gains)
         self.normalized = [net.bn] * len(net.hidden) + [net.logits != "plain"]
@@ -309,7 +313,9 @@ def _percentiles(model: _Model, X: Tensor, of: Tensor) -> Array:
     return _array(found.movedim(0, -1))
 
 
-def _first_weights(net: Net, sizes: list[int], runs: Sequence[int], gains: Tensor) -> list[Tensor]:
+def _first_weights(
+    net: Net, sizes: list[int], runs: Sequence[int], gains: list[Tensor]
+) -> list[Tensor]:
     made = {}
     for seed in dict.fromkeys(runs):
         rng = np.random.default_rng([seed, 0])
@@ -318,7 +324,7 @@ def _first_weights(net: Net, sizes: list[int], runs: Sequence[int], gains: Tenso
             std = {"he": (2 / before) ** 0.5, "lecun": before**-0.5}.get(net.init, net.init)
             made[seed].append(std * rng.normal(size=(before, after)))
     stacked = [np.stack([made[seed][i] for seed in runs]) for i in range(len(sizes) - 1)]
-    return [torch.as_tensor(w).float() * gains for w in stacked]
+    return [torch.as_tensor(w).float() * g for w, g in zip(stacked, gains, strict=True)]
 
 
 # --- data made harder ----------------------------------------------------------------------------

@@ -25,6 +25,7 @@ Array = NDArray[np.float64]
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
     "sigmoid": torch.sigmoid,
+    "steep sigmoid": lambda u: torch.sigmoid(4 * u),  # bends where the other is still straight
     "tanh": torch.tanh,
 }
 

@@ -297,7 +297,8 @@ check(
 # **Mark scheme, 1 point each**
 #
 # 1. Computes the factor per layer, √256 · 0.05 = 0.8 (slopes near 1, since the signal is small), and
-#    its 40th power, about 1e-4 (1e-4 to 2e-4): yes, they vanish.
+#    its 40th power, about 1e-4 (5e-5 to 2e-4; the slopes of the first layers are somewhat below 1,
+#    so that a measurement gives about 7e-5): yes, they vanish.
 # 2. Explains the ratio: ∂L/∂W_l is a product of the signal h_{l-1}, which shrinks on the way up, and
 #    the gradient at layer l, which shrinks on the way down; in a nearly linear net the product is the
 #    same in all layers, so all weight gradients are small together.

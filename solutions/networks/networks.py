@@ -93,7 +93,7 @@ check(
 # (the derivative) at `x`, both of the shape of `x`. The gradient through the activation is then
 # `dy * slope`.
 #
-# $$\operatorname{relu}(x) = \max(x, 0), \qquad \sigma(x) = \frac{1}{1 + e^{-x}}$$
+# $$\operatorname{relu}(x) = \max(x, 0), \qquad \operatorname{sigmoid}(x) = \frac{1}{1 + e^{-x}}$$
 #
 # At 0, where ReLU has a kink, take the slope to be 0. The sigmoid must not produce a NaN, not for
 # $x = 1000$ and not for $x = -1000$.
@@ -143,11 +143,12 @@ check(
 # %% [markdown] nbgrader={"grade": false, "grade_id": "softmax_cross_entropy_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
 # ## 4. Softmax and cross-entropy in one (11 points)
 #
-# For logits $z$ of shape `(N, C)` and labels $t_i \in \{0, \dots, C-1\}$ (an array of N whole numbers),
+# For logits $o$ of shape `(N, C)`, with C classes, and labels $y_i \in \{0, \dots, C-1\}$ (an array of N
+# whole numbers),
 #
-# $$p_{ic} = \frac{e^{z_{ic}}}{\sum_k e^{z_{ik}}}, \qquad L = -\frac1N \sum_{i=1}^N \log p_{i t_i}$$
+# $$p_{ic} = \frac{e^{o_{ic}}}{\sum_k e^{o_{ik}}}, \qquad L = -\frac1N \sum_{i=1}^N \log p_{i y_i}$$
 #
-# Return the pair $(L, \partial L/\partial z)$. It must hold for logits around $\pm 1000$, too, and when the
+# Return the pair $(L, \partial L/\partial o)$. It must hold for logits around $\pm 1000$, too, and when the
 # network is very sure of a wrong class: the loss is then large, but neither infinite nor cut off.
 # Simplify $\log p_{ic}$ on paper before you program it.
 

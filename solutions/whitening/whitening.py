@@ -34,8 +34,8 @@
 import numpy as np
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "blood_text", "locked": true, "schema_version": 3, "solution": false, "task": false}
-# Here are six of the patients from the chapter: total cholesterol, LDL cholesterol and a ratio, all
-# from one blood test. The first two go up and down together. Use them to try things out.
+# Here are six of the patients of the chapter's diabetes table: total cholesterol, LDL cholesterol, and
+# the ratio of total to HDL cholesterol, all from one blood test. The first two go up and down together. Use them to try things out.
 
 # %% nbgrader={"grade": false, "grade_id": "blood", "locked": true, "schema_version": 3, "solution": false, "task": false}
 blood = np.array(
