@@ -504,9 +504,22 @@ def _objects(run: Run, expected: Run) -> str:
     for mine, theirs in zip(run.calls, expected.calls, strict=False):
         data = theirs.returned and theirs.result is not None and _is_data(theirs.result)
         if data and mine.returned and not _is_data(mine.result):
-            wanted = describe(theirs.result)
-            return f"{mine.text} returned {describe(mine.result)} where {wanted} is expected"
+            got, wanted = describe(mine.result), describe(theirs.result)
+            if not isinstance(mine.result, (list, tuple, dict)):
+                return f"{mine.text} returned {got} where {wanted} is expected"
+            what = describe(_no_data(mine.result))
+            return (
+                f"{mine.text} returned {got} with {what} in it, where only plain data may be: "
+                "numbers, strings, arrays, lists, tuples, dicts"
+            )
     return ""
+
+
+def _no_data(value: Any) -> Any:
+    """The first part of a list, tuple or dict that is not plain data."""
+    parts = value.values() if isinstance(value, dict) else value
+    part = next(part for part in parts if not _is_data(part))
+    return _no_data(part) if isinstance(part, (list, tuple, dict)) else part
 
 
 def _is_data(value: Any) -> bool:
@@ -689,6 +702,8 @@ def _same(exercise: Exercise, known: Run, run: Run) -> bool:
         )
     assert known.seen is not None
     assert run.seen is not None
+    if _objects(run, known):
+        return False
     return _same_lengths(known, run) and all(
         difference(value, run.seen.get(name), exercise.tolerance) is None
         for name, value in known.seen.items()

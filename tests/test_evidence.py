@@ -335,6 +335,16 @@ def test_an_eps_in_the_effective_rate_is_named_whatever_its_size(eps):
     assert [d.mistake for d in report.diagnoses] == ["adds_an_eps_to_the_squared_norm"]
 
 
+@pytest.mark.parametrize("seed", range(15))
+def test_an_angle_without_its_sign_always_shows(seed):
+    def covariate_shift(*args):
+        distance, cosine = EXERCISES["covariate_shift"].reference(*args)
+        return distance, abs(cosine)
+
+    report = judge(EXERCISES["covariate_shift"], covariate_shift, seed=seed)
+    assert "cosine_between_the_gradients" in [f.probe for f in report.findings if f.detail]
+
+
 # --- the catalogue ---------------------------------------------------------------------------
 
 

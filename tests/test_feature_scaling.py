@@ -258,3 +258,56 @@ def test_a_transform_that_returns_nothing_is_not_taken_for_a_fit_that_does():
     report = judge(EXERCISES["Scaler"], Answer)
     assert report.diagnoses == ()
     assert "Scaler.fit(…).transform(7×4 float64 array) returned None" in told("Scaler", Answer)
+
+
+@pytest.mark.parametrize("eps", [1e-10, 1e-9, 1e-7, 1e-5])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_constant_in_the_divisor_is_told_with_its_size(eps, seed):
+    report = judge(
+        EXERCISES["min_max_scale"],
+        lambda X, feature_range=(0, 1): (
+            feature_range[0]
+            + (feature_range[1] - feature_range[0])
+            * (X - X.min(axis=0))
+            / (X.max(axis=0) - X.min(axis=0) + eps)
+        ),
+        seed=seed,
+    )
+    (detail,) = [f.detail for f in report.findings if f.probe == "small_units"]
+    assert f"{eps:.3g} were added to the spread of each column" in detail
+
+
+def test_a_floor_under_the_divisor_is_told():
+    def mean_normalize(X):
+        return (X - X.mean(axis=0)) / np.maximum(np.ptp(X, axis=0), 1e-5)
+
+    assert "no spread could be smaller than 1e-05" in told("mean_normalize", mean_normalize)
+
+
+@pytest.mark.parametrize("divisor", ["X.max(axis=0)", "X.std()", "np.ptp(X)", "X.var(axis=0)"])
+def test_another_divisor_is_not_taken_for_a_constant(divisor):
+    def standardize(X):
+        return (X - X.mean(axis=0)) / eval(divisor, {"X": X, "np": np})
+
+    assert "as if" not in told("standardize", standardize)
+
+
+@pytest.mark.parametrize("eps", [0, 1e-12, 1e-10, 1e-8])
+def test_rounding_that_is_blown_up_is_told(eps):
+    def scale_splits(X_train, X_test):
+        mean, std = X_train.mean(axis=0), X_train.std(axis=0) + eps
+        return (X_train - mean) / std, (X_test - mean) / std
+
+    said = "What is left of this column after centering is rounding"
+    assert (said in told("scale_splits", scale_splits)) == (eps > 0)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [[1.0, [2.0]], None, "no", np.zeros((7, 0)), np.full((7, 4), "1"), np.ones((7, 4)) * 1j],
+)
+@pytest.mark.parametrize("exercise", ["min_max_scale", "mean_normalize", "standardize"])
+def test_a_result_that_is_no_table_does_no_harm(exercise, result):
+    report = judge(EXERCISES[exercise], lambda X, feature_range=(0, 1): result)
+    assert report.earned == 0
+    assert "Traceback" not in str(report)

@@ -146,6 +146,34 @@ def test_the_chapter_is_worth_what_its_notebook_says():
     assert sum(e.points for e in EXERCISES.values()) == 39
 
 
+@pytest.mark.parametrize("seed", range(15))
+def test_tanh_may_be_written_with_exponentials(seed):
+    def forward_statistics(X, weights, activation):
+        h, rows = X, []
+        for W in weights:
+            u = h @ W
+            h = {
+                "tanh": (np.exp(2 * u) - 1) / (np.exp(2 * u) + 1),
+                "sigmoid": np.exp(u) / (1 + np.exp(u)),
+                "relu": u * (u > 0),
+            }[activation]
+            ends = {"tanh": abs(h) > 0.99, "sigmoid": abs(h - 0.5) > 0.495, "relu": h == 0}
+            rows.append([h.mean(), h.std(), ends[activation].mean()])
+        return dict(zip(("mean", "std", "saturated"), np.array(rows).T, strict=True))
+
+    assert judge(EXERCISES["forward_statistics"], forward_statistics, seed=seed).passed
+
+
+def test_the_values_away_from_the_ends_are_not_taken_for_those_near_them():
+    def saturated_fraction(a, low=-1.0, high=1.0, margin=0.005):
+        room = margin * (high - low)
+        return np.mean((a > low + room) & (a < high - room))
+
+    report = judge(EXERCISES["saturated_fraction"], saturated_fraction)
+    assert report.earned == 0
+    assert [d.mistake for d in report.diagnoses] == ["counts_the_unsaturated"]
+
+
 def test_a_mistake_is_told_in_words():
     report = judge(EXERCISES["clip_gradients"], gradients.clips_by_value.implementation)
     assert "clipping by value" in str(report)

@@ -226,6 +226,25 @@ class TestVerdict:
         assert "returned a set where an array" in details(report)[0]
         assert "Witness" not in str(report)
 
+    def test_an_object_among_plain_data_is_named_and_explained_by_no_mistake(self):
+        @probe()
+        def middle(f, rng):
+            """The first result is the middle."""
+            return {"the middle": f(np.arange(5.0))[0]}
+
+        @mistake(hint="No.")
+        def wrong_elsewhere(x):
+            """Elsewhere it is wrong."""
+            return x.mean(), None
+
+        exercise = Exercise("middle", lambda x: (x.mean(), None), (middle,), (wrong_elsewhere,))
+        report = judge(exercise, lambda x: (x.mean(), {"later": [lambda: x]}))
+        assert details(report) == [
+            "middle(5 float64 array) returned a tuple of 2 with a function in it, where only plain "
+            "data may be: numbers, strings, arrays, lists, tuples, dicts"
+        ]
+        assert report.diagnoses == ()
+
     def test_running_out_of_memory_is_not_the_end(self):
         def answer(X):
             raise MemoryError

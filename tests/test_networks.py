@@ -384,3 +384,27 @@ def test_the_catalogue_is_as_rich_as_promised():
     assert len(MISTAKES) >= 100
     assert all(len(e.alternatives) >= 2 for e in CHAPTER.exercises)
     assert len({m.name for _, m in MISTAKES}) == len(MISTAKES)
+
+
+@pytest.mark.parametrize("eps", [1e-15, 1e-12, 1e-8])
+@pytest.mark.parametrize("cut", [np.add, np.maximum])
+def test_a_constant_in_the_logarithm_is_told_with_its_size(eps, cut):
+    def softmax_cross_entropy(logits, labels):
+        e = np.exp(logits - logits.max(axis=1, keepdims=True))
+        p, rows = e / e.sum(axis=1, keepdims=True), np.arange(len(labels))
+        loss = -np.log(cut(p[rows, labels], eps)).mean()
+        p[rows, labels] -= 1
+        return loss, p / len(labels)
+
+    report = judge(EXERCISES["softmax_cross_entropy"], softmax_cross_entropy, seed=SEED)
+    (detail,) = [f.detail for f in report.findings if f.probe == "sure_and_wrong"]
+    assert f"a constant of about {eps:.2g} cuts it off" in detail
+
+
+def test_a_loss_that_grows_is_not_said_to_be_cut_off():
+    def softmax_cross_entropy(logits, labels):
+        loss, dlogits = reference("softmax_cross_entropy")(logits, labels)
+        return loss / 4, dlogits
+
+    report = judge(EXERCISES["softmax_cross_entropy"], softmax_cross_entropy, seed=SEED)
+    assert not any("cuts it off" in f.detail for f in report.findings)

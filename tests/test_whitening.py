@@ -123,6 +123,24 @@ def test_the_eigenvalue_without_its_root_is_named():
     assert "√λ" in report.diagnoses[0].hint
 
 
+def test_a_condition_number_is_not_rounded():
+    reference = EXERCISES["condition_number"].reference
+    report = judge(EXERCISES["condition_number"], lambda X: round(float(reference(X)), 2))
+    assert report.earned == 3
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_a_zero_that_rounding_made_negative_always_shows(seed):
+    answer = {
+        "max_learning_rate": lambda H: np.min(2 / np.linalg.eigvalsh(H)),
+        "condition_number": lambda X: (
+            np.inf if (w := np.linalg.eigvalsh(np.cov(X.T, ddof=0)))[0] <= 0 else w[-1] / w[0]
+        ),
+    }
+    earned = {k: judge(EXERCISES[k], f, seed=seed).earned for k, f in answer.items()}
+    assert earned == {"max_learning_rate": 2, "condition_number": 3}
+
+
 def test_probes_have_the_points_that_the_page_and_the_notebook_say():
     assert [e.points for e in EXERCISES.values()] == [5, 5, 3, 6, 6, 7]
     assert sum(len(e.mistakes) for e in EXERCISES.values()) >= 25

@@ -957,9 +957,12 @@ def batchnorm2d_forward(x, gamma, beta, eps=1e-5):
 
 
 def images(rng, samples=4, channels=3, height=5, width=6):
-    """Images whose channels differ in centre and spread, and each image from the next."""
-    spread = 10.0 * np.arange(1, channels + 1).reshape(1, channels, 1, 1)
-    shift = 20 * rng.normal(size=(samples, channels, 1, 1))
+    """Images whose channels differ in centre and spread, and each image from the next.
+
+    All spreads are large beside √ε.
+    """
+    spread = 100.0 * np.arange(1, channels + 1).reshape(1, channels, 1, 1)
+    shift = 200 * rng.normal(size=(samples, channels, 1, 1))
     pixels = rng.normal(size=(samples, channels, height, width))
     return spread * pixels + shift + 5 * spread
 
@@ -993,7 +996,7 @@ def as_many_channels_as_columns(f, rng):
 @probe(1)
 def eps_under_the_root_of_channels(f, rng):
     """ε is added to the variance of a channel under the root, and is 1e-5 by default."""
-    x, (gamma, beta) = images(rng) * 3e-4, affine(rng, 3)
+    x, (gamma, beta) = images(rng) * 3e-5, affine(rng, 3)
     return {
         "y for small variances and eps=0.01": output(f(x, gamma, beta, eps=0.01)),
         "y for small variances and the default eps": output(f(x * 0.1, gamma, beta)),
@@ -1180,6 +1183,26 @@ def images_add_eps_outside_the_root(x, gamma, beta, eps=1e-5):
     """ε is added to the standard deviation, outside the root."""
     mean, std = x.mean(axis=(0, 2, 3), keepdims=True), x.std(axis=(0, 2, 3), keepdims=True)
     x_hat = (x - mean) / (std + eps)
+    return gamma.reshape(1, -1, 1, 1) * x_hat + beta.reshape(1, -1, 1, 1), x_hat
+
+
+@mistake(earns=0, hint=NO_ROOT_HINT)
+def images_divide_by_the_variance(x, gamma, beta, eps=1e-5):
+    """The deviations are divided by σ² + ε: the square root is missing."""
+    mean, var = x.mean(axis=(0, 2, 3), keepdims=True), x.var(axis=(0, 2, 3), keepdims=True)
+    x_hat = (x - mean) / (var + eps)
+    return gamma.reshape(1, -1, 1, 1) * x_hat + beta.reshape(1, -1, 1, 1), x_hat
+
+
+@mistake(
+    earns=8,
+    hint="The caller chooses ε: use the argument `eps`, and hand it on if you call "
+    "`batchnorm_forward`.",
+)
+def images_use_their_own_eps(x, gamma, beta, eps=1e-5):
+    """ε is always 1e-5, whatever the caller asks for."""
+    mean, var = x.mean(axis=(0, 2, 3), keepdims=True), x.var(axis=(0, 2, 3), keepdims=True)
+    x_hat = (x - mean) / np.sqrt(var + 1e-5)
     return gamma.reshape(1, -1, 1, 1) * x_hat + beta.reshape(1, -1, 1, 1), x_hat
 
 
@@ -1613,6 +1636,8 @@ CHAPTER = Chapter(
                 averages_the_variances_of_the_images,
                 images_divide_by_m_minus_1,
                 images_add_eps_outside_the_root,
+                images_divide_by_the_variance,
+                images_use_their_own_eps,
                 images_promote_to_float64,
                 shares_the_statistics_of_one_channel,
                 images_without_gamma_and_beta,

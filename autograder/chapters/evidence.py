@@ -74,11 +74,21 @@ def distance_between_the_gradients(f, rng):
     return {"the distance at layer 2 of 4": f(X, Y, weights, 2, 0.2)[0]}
 
 
+def turning_around(rng):
+    """A problem like `regression`, whose gradient at layer 2 turns by more than a right angle."""
+    while True:  # one in three does
+        X, Y, weights = regression(rng)
+        if covariate_shift(X, Y, weights, 2, 0.2)[1] < -0.01:
+            return X, Y, weights
+
+
 @probe(2)
 def cosine_between_the_gradients(f, rng):
     """The second result is the cosine of the angle between the two gradients."""
-    X, Y, weights = regression(rng)
-    return {"the cosine at layer 2 of 4": f(X, Y, weights, 2, 0.2)[1]}
+    return {
+        "the cosine at layer 2 of 4": f(*regression(rng), 2, 0.2)[1],
+        "the cosine at layer 2 of 4, for an obtuse angle": f(*turning_around(rng), 2, 0.2)[1],
+    }
 
 
 @probe(1)

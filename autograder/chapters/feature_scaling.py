@@ -9,7 +9,15 @@ nothing but NumPy and its arguments.
 
 import numpy as np
 
-from autograder.exercise import Argument, Chapter, Exercise, Tolerance, mistake, probe
+from autograder.exercise import (
+    Argument,
+    Chapter,
+    Exercise,
+    Explained,
+    Tolerance,
+    mistake,
+    probe,
+)
 
 # A column that is constant but for rounding may come out as 1e-17 / 1: that is 0 here.
 TOLERANCE = Tolerance(relative=1e-6, absolute=1e-8)
@@ -87,6 +95,56 @@ def without(X):
     return np.delete(X, 1, axis=1)
 
 
+def are_numbers_like(expected, got):
+    """Whether a result, which may be anything, is an array of finite numbers of the expected shape."""
+    return (
+        isinstance(got, np.ndarray)
+        and got.dtype.kind == "f"
+        and got.shape == np.shape(expected)
+        and bool(np.isfinite(got).all())
+    )
+
+
+def explained_spread(X, scaled):
+    """A scaled table that can say by how much its divisors differ from the columns' spreads.
+
+    Whatever the spread is (a range, a deviation), it is the range of X over that of the result. A
+    constant that was added to it, or a floor under it, is the same number in all columns.
+    """
+
+    def explain(expected, got):
+        if not are_numbers_like(expected, got):
+            return ""
+        with np.errstate(all="ignore"):
+            right = np.ptp(X, axis=0) / np.ptp(expected, axis=0)
+            yours = np.ptp(X, axis=0) / np.ptp(got, axis=0)
+            added, floor = yours - right, yours[yours > 1.001 * right]
+        if not (np.isfinite(yours).all() and (added > -1e-9 * right).all()):
+            return ""
+        if added.min() > 0 and np.ptp(added) < 1e-3 * added.min():
+            return f"It is as if {added.mean():.3g} were added to the spread of each column."
+        floored = len(floor) > 1 and np.ptp(floor) < 1e-6 * floor.min()
+        if floored and floor.mean() < 0.999 * right.max():  # and not one spread for all
+            return f"It is as if no spread could be smaller than {floor.mean():.3g}."
+        return ""
+
+    return Explained(scaled, explain)
+
+
+def explained_residue(column):
+    """A scaled column that was constant; it can say that what is left of it is rounding."""
+
+    def explain(expected, got):
+        if are_numbers_like(expected, got) and np.abs(got).max() < 0.01:
+            return (
+                "What is left of this column after centering is rounding, and its divisor is nearly "
+                "as small, with or without a small constant in it. Divide such a column by 1."
+            )
+        return ""
+
+    return Explained(column, explain)
+
+
 def in_small_units(rng):
     """A table whose features are measured in units so large that the numbers are about 1e-6."""
     return table(rng) * np.array([1e-5, 1e-6, 1e-7, 1e-8])
@@ -160,7 +218,8 @@ def leaves_its_input_alone(f, rng):
 @probe(1, hidden=True)
 def small_units(f, rng):
     """A feature measured in small numbers (about 1e-6) is scaled as exactly as any other."""
-    return {"the result for small numbers": f(in_small_units(rng))}
+    X = in_small_units(rng)
+    return {"the result for small numbers": explained_spread(X, f(X.copy()))}
 
 
 @mistake(hint=WHOLE_MATRIX_HINT)
@@ -168,6 +227,20 @@ def min_max_of_the_whole_matrix(X, feature_range=(0, 1)):
     """The minimum and maximum are those of the whole table, not of each column."""
     a, b = feature_range
     return a + (b - a) * (X - X.min()) / (X.max() - X.min())
+
+
+@mistake(earns=1, hint=WHOLE_MATRIX_HINT)
+def min_max_with_one_range(X, feature_range=(0, 1)):
+    """Each column's minimum is subtracted, but all are divided by the range of the whole table."""
+    a, b = feature_range
+    return a + (b - a) * (X - X.min(axis=0)) / (X.max() - X.min())
+
+
+@mistake(hint=WHOLE_MATRIX_HINT)
+def min_max_with_one_minimum(X, feature_range=(0, 1)):
+    """The minimum is that of the whole table; only the maximum is that of each column."""
+    a, b = feature_range
+    return a + (b - a) * (X - X.min()) / (X.max(axis=0) - X.min())
 
 
 @mistake(hint=ROWS_HINT)
@@ -213,6 +286,32 @@ def stretches_by_the_upper_bound(X, feature_range=(0, 1)):
     span = X.max(axis=0) - low
     span = np.where(span == 0, 1, span)
     return a + b * (X - low) / span
+
+
+@mistake(
+    earns=6,
+    hint="Beginning at a is half of it. The range [a, b] has the length b - a: stretch by that.",
+)
+def forgets_to_stretch(X, feature_range=(0, 1)):
+    """The result begins at a, but is not stretched to the length b - a."""
+    a, _ = feature_range
+    low = X.min(axis=0)
+    span = X.max(axis=0) - low
+    span = np.where(span == 0, 1, span)
+    return a + (X - low) / span
+
+
+@mistake(
+    earns=5,
+    hint="b times a number in [0, 1] runs from 0 to b. Stretch by b - a, and then shift by a.",
+)
+def multiplies_by_the_upper_bound(X, feature_range=(0, 1)):
+    """The result in [0, 1] is multiplied by b; a does not enter."""
+    _, b = feature_range
+    low = X.min(axis=0)
+    span = X.max(axis=0) - low
+    span = np.where(span == 0, 1, span)
+    return b * (X - low) / span
 
 
 @mistake(hint="The smallest value should arrive at a and the largest at b; yours run backwards.")
@@ -387,6 +486,28 @@ def only_centers(X):
     return X - X.mean(axis=0)
 
 
+@mistake(hint="Dividing by the range is the second half; the first moves each column's mean to 0.")
+def normalizing_forgets_to_center(X):
+    """The column is divided by its range, but its mean is not subtracted."""
+    span = X.max(axis=0) - X.min(axis=0)
+    return X / np.where(span == 0, 1, span)
+
+
+@mistake(
+    earns=1,
+    hint="The range is max - min. Dividing by the maximum alone depends on where the zero lies.",
+)
+def normalizing_divides_by_the_maximum(X):
+    """The mean is subtracted, but the divisor is the maximum, not max - min."""
+    return (X - X.mean(axis=0)) / X.max(axis=0)
+
+
+@mistake(earns=1, hint=WHOLE_MATRIX_HINT)
+def normalizing_with_one_range(X):
+    """Each column's mean is subtracted, but all are divided by the range of the whole table."""
+    return (X - X.mean(axis=0)) / (X.max() - X.min())
+
+
 @mistake(
     earns=1,
     hint="Division binds before subtraction: `X - m / r` is `X - (m / r)`. Put X - m in parentheses.",
@@ -511,7 +632,7 @@ def constant_but_for_rounding(f, rng):
     X = with_constant_column(rng, 0.1, rows=12)
     scaled = f(X.copy())
     return {
-        "the column of 0.1": scaled[:, 1],
+        "the column of 0.1": explained_residue(scaled[:, 1]),
         "the correlation of the other columns with the original": np.delete(
             correlations(X, scaled), 1
         ),
@@ -550,6 +671,18 @@ def forgets_to_center(X):
     """The column is divided by its standard deviation, but its mean is not subtracted."""
     constant = X.max(axis=0) == X.min(axis=0)
     return X / np.where(constant, 1, X.std(axis=0))
+
+
+@mistake(earns=3, hint="Centering is the first half; the second divides by the standard deviation.")
+def standardizing_only_centers(X):
+    """The mean is subtracted, but nothing is divided."""
+    return X - X.mean(axis=0)
+
+
+@mistake(earns=2, hint=WHOLE_MATRIX_HINT)
+def standardizing_with_one_deviation(X):
+    """Each column's mean is subtracted, but all are divided by the deviation of the whole table."""
+    return (X - X.mean(axis=0)) / X.std()
 
 
 @mistake(
@@ -723,7 +856,7 @@ def scaler_survives_a_constant_column(C, rng):
     scaler.fit(train.copy())
     Z = scaler.transform(train.copy())
     seen = {
-        "the constant column after transform": Z[:, 1],
+        "the constant column after transform": explained_residue(Z[:, 1]),
         "new values in that column after transform": scaler.transform(test.copy())[:, 1],
         "the constant column after inverse_transform": scaler.inverse_transform(Z.copy())[:, 1],
     }
@@ -802,6 +935,27 @@ class RefitsOnTransform:
 
 
 @mistake(
+    earns=6,
+    hint="`transform` computes statistics of its own argument: of a single row, the deviation is 0. "
+    "Compute them in `fit`, keep them on `self`, and only use them in `transform`.",
+)
+class RefitsWithoutAGuard:
+    """`transform` computes mean and deviation anew from its argument, and divides by a deviation of zero."""
+
+    def fit(self, X):
+        constant = X.max(axis=0) == X.min(axis=0)
+        self.mean_ = X.mean(axis=0)
+        self.scale_ = np.where(constant, 1, X.std(axis=0))
+        return self
+
+    def transform(self, X):
+        return (X - X.mean(axis=0)) / X.std(axis=0)
+
+    def inverse_transform(self, Z):
+        return Z * self.scale_ + self.mean_
+
+
+@mistake(
     earns=9,
     hint="transform subtracts, then divides. To go back, undo the last step first: multiply, then add.",
 )
@@ -836,6 +990,47 @@ class ForgetsTheMeanOnTheWayBack:
 
     def inverse_transform(self, Z):
         return Z * self.scale_
+
+
+@mistake(
+    earns=8,
+    hint="Z has mean 0 and deviation 1, or the statistics of some other rows: neither leads back. Use "
+    "what `fit` has kept on `self`.",
+)
+class RecomputesOnTheWayBack:
+    """`inverse_transform` uses the mean and deviation of Z, not those that were fitted."""
+
+    def fit(self, X):
+        constant = X.max(axis=0) == X.min(axis=0)
+        self.mean_ = X.mean(axis=0)
+        self.scale_ = np.where(constant, 1, X.std(axis=0))
+        return self
+
+    def transform(self, X):
+        return (X - self.mean_) / self.scale_
+
+    def inverse_transform(self, Z):
+        return Z * Z.std(axis=0) + Z.mean(axis=0)
+
+
+@mistake(
+    earns=9,
+    hint="`transform` divides; the way back multiplies by the deviation, and then adds the mean.",
+)
+class DividesOnTheWayBack:
+    """`inverse_transform` divides by the deviation once more, where it should multiply."""
+
+    def fit(self, X):
+        constant = X.max(axis=0) == X.min(axis=0)
+        self.mean_ = X.mean(axis=0)
+        self.scale_ = np.where(constant, 1, X.std(axis=0))
+        return self
+
+    def transform(self, X):
+        return (X - self.mean_) / self.scale_
+
+    def inverse_transform(self, Z):
+        return Z / self.scale_ + self.mean_
 
 
 @mistake(earns=10, hint="End `fit` with `return self`; scikit-learn's scalers do so, too.")
@@ -901,6 +1096,22 @@ class ScalerDividesByZero:
     def fit(self, X):
         self.mean_ = X.mean(axis=0)
         self.scale_ = X.std(axis=0)
+        return self
+
+    def transform(self, X):
+        return (X - self.mean_) / self.scale_
+
+    def inverse_transform(self, Z):
+        return Z * self.scale_ + self.mean_
+
+
+@mistake(earns=10, hint=COMPUTED_ZERO_HINT)
+class ScalerAddsAnEpsilon:
+    """A small constant is added to the standard deviation to avoid 0/0."""
+
+    def fit(self, X):
+        self.mean_ = X.mean(axis=0)
+        self.scale_ = X.std(axis=0) + 1e-8
         return self
 
     def transform(self, X):
@@ -1067,7 +1278,7 @@ def splits_with_a_constant_column(f, rng):
     train, test = f(X.copy(), T.copy())
     others, same = f(without(X), without(T))
     return {
-        "the constant column of the training split": train[:, 1],
+        "the constant column of the training split": explained_residue(train[:, 1]),
         "the same column of the test split": test[:, 1],
         "the change of the other training columns when the constant one is there": without(train)
         - others,
@@ -1114,6 +1325,17 @@ def fits_the_test_split_again(X_train, X_test):
         return (X - X.mean(axis=0)) / np.where(constant, 1, X.std(axis=0))
 
     return scale(X_train), scale(X_test)
+
+
+@mistake(
+    earns=3,
+    hint="Half of the ruler is right: the deviation is that of X_train. Use its mean for X_test, too.",
+)
+def centers_the_test_split_by_itself(X_train, X_test):
+    """The test split is centered by its own mean, and divided by the training deviation."""
+    constant = X_train.max(axis=0) == X_train.min(axis=0)
+    std = np.where(constant, 1, X_train.std(axis=0))
+    return (X_train - X_train.mean(axis=0)) / std, (X_test - X_test.mean(axis=0)) / std
 
 
 @mistake(hint="The statistics come from the wrong split: exchange X_test for X_train.")
@@ -1179,6 +1401,13 @@ def splits_divide_by_zero(X_train, X_test):
     return (X_train - mean) / std, (X_test - mean) / std
 
 
+@mistake(earns=6, hint=COMPUTED_ZERO_HINT)
+def splits_add_an_epsilon(X_train, X_test):
+    """A small constant is added to the standard deviation to avoid 0/0."""
+    mean, std = X_train.mean(axis=0), X_train.std(axis=0) + 1e-8
+    return (X_train - mean) / std, (X_test - mean) / std
+
+
 @mistake(earns=6, hint=IN_PLACE_HINT)
 def splits_change_their_input(X_train, X_test):
     """The splits are scaled in place, so that the caller's data are gone."""
@@ -1225,10 +1454,14 @@ CHAPTER = Chapter(
             ),
             mistakes=(
                 min_max_of_the_whole_matrix,
+                min_max_with_one_range,
+                min_max_with_one_minimum,
                 min_max_of_rows,
                 ignores_the_range,
                 forgets_to_shift_to_the_lower_bound,
                 stretches_by_the_upper_bound,
+                forgets_to_stretch,
+                multiplies_by_the_upper_bound,
                 turns_the_range_around,
                 divides_by_the_maximum,
                 divides_by_the_maximum_after_shifting,
@@ -1256,6 +1489,9 @@ CHAPTER = Chapter(
                 normalizes_by_the_standard_deviation,
                 subtracts_the_minimum,
                 only_centers,
+                normalizing_forgets_to_center,
+                normalizing_divides_by_the_maximum,
+                normalizing_with_one_range,
                 misses_the_parentheses,
                 misses_the_parentheses_of_the_range,
                 subtracts_the_median,
@@ -1287,6 +1523,8 @@ CHAPTER = Chapter(
                 divides_by_the_variance,
                 divides_by_the_range,
                 forgets_to_center,
+                standardizing_only_centers,
+                standardizing_with_one_deviation,
                 standardizing_misses_the_parentheses,
                 standardizes_rows,
                 standardizes_the_whole_matrix,
@@ -1319,12 +1557,16 @@ CHAPTER = Chapter(
             ),
             mistakes=(
                 RefitsOnTransform,
+                RefitsWithoutAGuard,
                 UndoesInTheWrongOrder,
                 ForgetsTheMeanOnTheWayBack,
+                RecomputesOnTheWayBack,
+                DividesOnTheWayBack,
                 FitReturnsNothing,
                 SharesItsState,
                 KeepsTheFirstFit,
                 ScalerDividesByZero,
+                ScalerAddsAnEpsilon,
                 ScalerChangesItsInput,
                 ScalerDividesByNMinus1,
                 ScalerDividesByTheVariance,
@@ -1347,6 +1589,7 @@ CHAPTER = Chapter(
             mistakes=(
                 fits_on_both_splits,
                 fits_the_test_split_again,
+                centers_the_test_split_by_itself,
                 fits_on_the_test_split,
                 clips_the_test_split,
                 leaves_the_test_split_unscaled,
@@ -1354,6 +1597,7 @@ CHAPTER = Chapter(
                 returns_the_training_split_only,
                 splits_divide_by_n_minus_1,
                 splits_divide_by_zero,
+                splits_add_an_epsilon,
                 splits_change_their_input,
             ),
             alternatives=(scale_splits_together, scale_splits_by_comprehension),

@@ -86,12 +86,12 @@ def counts_within_any_margin(f, rng):
 @probe(1, hidden=True)
 def a_value_on_the_threshold_is_not_saturated(f, rng):
     """A value exactly `margin` away from an end is not counted: "nearer than" is strict. `a` may have any shape."""
-    a = np.array([[-1.0, -0.5, -0.25], [0.0, 0.5, 0.75]])
-    b = np.array([-1.0, -0.5, 0.5, 0.999])
+    a = np.array([[-1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75]])
+    b = np.array([-1.0, -0.5, 0.0, 0.25, 0.5, 0.999])
     return {
-        "the saturated fraction of -1, -½, -¼, 0, ½, ¾ for margin=¼": f(a, margin=0.25),
-        "the saturated fraction of the four values -1, -½, ½, 0.999": f(b),
-        "the same in an array of shape (2, 1, 2, 1)": f(b.reshape(2, 1, 2, 1)),
+        "the saturated fraction of -1, -½, -¼, 0, ¼, ½, ¾ for margin=¼": f(a, margin=0.25),
+        "the saturated fraction of the six values -1, -½, 0, ¼, ½, 0.999": f(b),
+        "the same in an array of shape (2, 1, 3, 1)": f(b.reshape(2, 1, 3, 1)),
     }
 
 
@@ -107,9 +107,11 @@ def counts_the_lower_end_only(a, low=-1.0, high=1.0, margin=0.005):
     return np.mean(a < low + margin * (high - low))
 
 
-@mistake(hint="Low *or* high: `|`, not `&`. No value lies near both ends.")
+@mistake(
+    hint="Low *or* high: `|`, not `&`. No value lies near both ends, and none lies beyond one."
+)
 def asks_for_both_ends_at_once(a, low=-1.0, high=1.0, margin=0.005):
-    """A value is counted if it is near both ends at once, which none is."""
+    """No value is ever counted, as when it has to be near both ends at once."""
     room = margin * (high - low)
     return np.mean((a < low + room) & (a > high - room))
 
@@ -258,9 +260,10 @@ def statistics_of_layers_of_any_width(f, rng):
 
 @probe(1, hidden=True)
 def statistics_of_a_dying_signal(f, rng):
-    """A signal that shrinks to 1e-12 on its way is measured as exactly as any other."""
-    found = f(rng.normal(size=(20, 5)), network(rng, (5,) * 13, 0.1), "tanh")
-    return {"the logarithm (base 10) of `std` in 12 small tanh layers": np.log10(found["std"])}
+    """A signal that shrinks to 1e-9 on its way is measured as exactly as any other."""
+    # No further: (e²ᵘ - 1)/(e²ᵘ + 1) is tanh, too, and is off by 1e-16 where u is 0.
+    found = f(rng.normal(size=(20, 5)), network(rng, (5,) * 10, 0.1), "tanh")
+    return {"the logarithm (base 10) of `std` in 9 small tanh layers": np.log10(found["std"])}
 
 
 @mistake(hint="Each layer's input is the output of the layer before: continue with h, not with X.")
@@ -863,6 +866,24 @@ def returns_the_spectral_norms(X, weights, activation, upstream):
 
 
 @mistake(
+    hint="Each layer takes the gradient that the layer above it hands down: go on with the last result, "
+    "not with `upstream`."
+)
+def begins_with_upstream_in_each_layer(X, weights, activation, upstream):
+    """Every layer begins with `upstream` again, not with the gradient of the layer above it."""
+    layers = [X]
+    for W in weights:
+        u = layers[-1] @ W
+        f = {"relu": np.maximum(u, 0), "tanh": np.tanh(u), "sigmoid": 1 / (1 + np.exp(-u))}
+        layers.append(f[activation])
+    norms = [np.linalg.norm(upstream)]
+    for W, h in zip(weights[::-1], layers[::-1]):
+        slope = {"relu": h > 0, "tanh": 1 - h**2, "sigmoid": h * (1 - h)}[activation]
+        norms.append(np.linalg.norm((upstream * slope) @ W.T))
+    return np.array(norms[::-1])
+
+
+@mistake(
     hint="Nothing is averaged here: `upstream` already holds whatever 1/N the loss has. Return the "
     "norm of each gradient as it is."
 )
@@ -1306,6 +1327,12 @@ def xavier_misses_the_parentheses(fan_in, fan_out):
     return np.sqrt(2 / fan_in + fan_out)
 
 
+@mistake(hint="Only the 2 is under your root; the sum of the fans belongs there, too.")
+def xavier_divides_outside_the_root(fan_in, fan_out):
+    """Only the 2 is under the root, and the sum of the fans divides outside of it."""
+    return np.sqrt(2) / (fan_in + fan_out)
+
+
 @mistake(hint="More inputs need *smaller* weights: the fraction is upside down.")
 def xavier_upside_down(fan_in, fan_out):
     """The root of the average is returned, not one over it."""
@@ -1376,6 +1403,12 @@ def he_bound_of_the_uniform(fan_in):
 def he_upside_down(fan_in):
     """The fraction under the root is upside down."""
     return np.sqrt(fan_in / 2)
+
+
+@mistake(hint="Powers bind before division: `v ** 1 / 2` is `(v ** 1) / 2`. Write `v ** 0.5`.")
+def he_with_half_a_power(fan_in):
+    """The variance is halved, where its root is asked: `** 1 / 2` is not `** (1 / 2)`."""
+    return (2 / fan_in) ** 1 / 2
 
 
 @mistake(hint="`//` cuts 2/fan_in down to the whole number 0. Use `/`.")
@@ -1661,6 +1694,26 @@ def lengthens_short_gradients(grads, max_norm):
 
 
 @mistake(
+    earns=5,
+    hint="Clipping only ever shortens. If the norm is below max_norm, leave the gradients as they are.",
+)
+def lengthens_all_but_zero(grads, max_norm):
+    """Gradients are scaled up to max_norm, too, unless they are zero."""
+    total = np.sqrt(sum(np.sum(g**2) for g in grads))
+    return [g * (max_norm / total) if total > 0 else g.copy() for g in grads]
+
+
+@mistake(
+    earns=3,
+    hint="Does the list that you return hold the shortened arrays? `g = g * factor` in a loop gives a "
+    "new array a name, and puts it nowhere.",
+)
+def never_shortens(grads, max_norm):
+    """Long gradients come back as long as they were."""
+    return [g.copy() for g in grads]
+
+
+@mistake(
     earns=1,
     hint="The comparison is the wrong way round: shorten when the norm is *above* max_norm.",
 )
@@ -1868,6 +1921,7 @@ CHAPTER = Chapter(
                 returns_the_norms_backwards,
                 returns_the_squared_norms,
                 returns_the_spectral_norms,
+                begins_with_upstream_in_each_layer,
                 divides_by_the_number_of_samples,
                 skips_the_slope_of_the_last_layer,
                 measures_at_the_pre_activations,
@@ -1901,6 +1955,7 @@ CHAPTER = Chapter(
                 xavier_with_the_gain_of_relu,
                 xavier_with_a_product,
                 xavier_misses_the_parentheses,
+                xavier_divides_outside_the_root,
                 xavier_upside_down,
             ),
             alternatives=(xavier_std_by_average, xavier_std_from_the_uniform),
@@ -1917,6 +1972,7 @@ CHAPTER = Chapter(
                 he_divides_outside_the_root,
                 he_bound_of_the_uniform,
                 he_upside_down,
+                he_with_half_a_power,
                 he_with_whole_numbers,
             ),
             alternatives=(he_std_by_power, he_std_by_gain),
@@ -1954,6 +2010,8 @@ CHAPTER = Chapter(
                 clips_each_gradient_by_itself,
                 clips_by_value,
                 lengthens_short_gradients,
+                lengthens_all_but_zero,
+                never_shortens,
                 clips_the_short_ones,
                 forgets_the_root_of_the_norm,
                 adds_the_norms,

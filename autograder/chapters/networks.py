@@ -13,7 +13,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from autograder.exercise import Argument, Chapter, Exercise, Tolerance, mistake, probe
+from autograder.exercise import (
+    Argument,
+    Chapter,
+    Exercise,
+    Explained,
+    Tolerance,
+    mistake,
+    probe,
+)
 
 TOLERANCE = Tolerance(relative=1e-6, absolute=1e-9)
 # Losses and weights after some steps of training: rounding errors have grown.
@@ -715,12 +723,29 @@ def logits_far_from_zero(f, rng):
     return seen
 
 
+def what_cuts_off(_expected, losses):
+    """Says what cuts a loss off that does not grow from the first of two losses to the second."""
+    numbers = isinstance(losses, list) and all(
+        isinstance(loss, (float, np.floating)) and np.isfinite(loss) for loss in losses
+    )
+    if not numbers or losses[0] < 2 or abs(losses[1] - losses[0]) > 1:
+        return ""
+    return (
+        "It does not grow when the other class gets further ahead: a constant of about "
+        f"{np.exp(-losses[0]):.2g} cuts it off, in the logarithm or as the smallest probability."
+    )
+
+
 @probe(1)
 def sure_and_wrong(f, rng):
-    """When another class is ahead by 60, the loss is 60: nothing is cut off."""
+    """When another class is ahead by 60, the loss is 60, and by 90, it is 90: nothing is cut off."""
     logits, labels = scores(rng)
-    logits[np.arange(6), (labels + 1) % 4] += 60
-    return {"the loss": f(logits, labels)[0]}
+    losses = []
+    for ahead in (60, 90):
+        far = logits.copy()
+        far[np.arange(6), (labels + 1) % 4] += ahead
+        losses.append(f(far, labels)[0])
+    return {"the loss": Explained(losses, what_cuts_off)}
 
 
 @probe(1)

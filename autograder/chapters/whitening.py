@@ -157,7 +157,9 @@ def covariance(X):
 @probe(2)
 def mean_product_of_deviations(f, rng):
     """Entry (j, k) is the mean product of the deviations of features j and k from their means."""
-    return {"the covariance of a 7×3 table": f(rng.normal(size=(7, 3)) * [1.0, 5.0, 0.2] + 4.0)}
+    X = rng.normal(size=(7, 3))
+    X[:, 1] -= 2 * X[:, 0]  # one covariance is negative
+    return {"the covariance of a 7×3 table": f(X * [1.0, 5.0, 0.2] + 4.0)}
 
 
 @probe(1)
@@ -363,7 +365,7 @@ def ratio_of_the_extreme_eigenvalues(f, rng):
     """It is the largest eigenvalue of the covariance divided by the smallest."""
     return {
         "κ for the eigenvalues 9, 2, 0.3": f(cloud(rng)),
-        "κ for the eigenvalues 5, 4, 0.01": f(cloud(rng, (5.0, 4.0, 0.01))),
+        "κ for the eigenvalues 5, 4, 0.013": f(cloud(rng, (5.0, 4.0, 0.013))),
         "κ of white data": f(white(rng, 8, 3) + 1.0),
     }
 
@@ -394,9 +396,10 @@ def redundant_features_are_infinite(f, rng):
 @probe(1, hidden=True)
 def too_few_rows_are_infinite(f, rng):
     """No more rows than features make it infinite, while one row more suffices."""
+    squares = [rng.normal(size=(6, 6)) for _ in range(12)]  # rounding may give either sign
     return {
         "κ for 5 rows and 12 features": but_for_rounding(f(too_few_rows(rng))),
-        "κ for 6 rows and 6 features": but_for_rounding(f(rng.normal(size=(6, 6)))),
+        "κ for 12 tables of 6 rows and 6 features": kind_of(*[f(X) for X in squares]),
         "κ for 4 rows and 3 features": kind_of(f(cloud(rng, (4.0, 2.0, 1.0), rows=4))),
         "whether κ = 10⁹ is finite": bool(np.isfinite(f(cloud(rng, (1e9, 1e3, 1.0))))),
     }
@@ -486,6 +489,34 @@ def condition_trusts_the_last_digit(X):
     """An eigenvalue that is zero but for rounding is divided by."""
     X = X - X.mean(axis=0)
     eigenvalues = np.linalg.eigvalsh(X.T @ X / len(X))
+    return eigenvalues[-1] / eigenvalues[0]
+
+
+@mistake(
+    earns=3,
+    hint="Rounding leaves about 1e-16 of the largest eigenvalue where zero should be, above or below "
+    "it: neither `== 0` nor `<= 0` finds it. Compare with 1e-12 times the largest.",
+)
+def condition_waits_for_an_exact_zero(X):
+    """κ is infinite only where the smallest eigenvalue is not positive; rounding can make it so, or not."""
+    X = X - X.mean(axis=0)
+    eigenvalues = np.linalg.eigvalsh(X.T @ X / len(X))
+    if eigenvalues[0] <= 0:
+        return np.inf
+    return eigenvalues[-1] / eigenvalues[0]
+
+
+@mistake(
+    earns=4,
+    hint="*At most* 1e-12 times the largest: `<=`. Where no feature varies at all, the smallest "
+    "eigenvalue and that bound are both 0, and `<` goes on to 0/0.",
+)
+def condition_wants_to_be_below(X):
+    """An eigenvalue has to be below 1e-12 of the largest: where all of them are 0, that is never so."""
+    X = X - X.mean(axis=0)
+    eigenvalues = np.linalg.eigvalsh(X.T @ X / len(X))
+    if eigenvalues[0] < 1e-12 * eigenvalues[-1]:
+        return np.inf
     return eigenvalues[-1] / eigenvalues[0]
 
 
@@ -590,8 +621,9 @@ def two_over_the_steepest(f, rng):
 @probe(1)
 def a_flat_direction_does_not_matter(f, rng):
     """A direction without any curvature does not limit the learning rate."""
+    bowls = [bowl(rng, (5.0, 2.0, 0.0)) for _ in range(12)]  # the 0 may be rounded to either side
     return {
-        "the limit for the eigenvalues 5, 2, 0": f(bowl(rng, (5.0, 2.0, 0.0))),
+        "the limits of 12 bowls with the eigenvalues 5, 2, 0": [f(H) for H in bowls],
         "the limit for diag(2, 5, 0)": f(np.diag([2.0, 5.0, 0.0])),
     }
 
@@ -621,6 +653,16 @@ def two_over_the_first(H):
     """The first eigenvalue that `np.linalg.eig` returns is taken for the largest."""
     eigenvalues, _ = np.linalg.eig(H)
     return 2 / eigenvalues[0]
+
+
+@mistake(
+    earns=2,
+    hint="2/λ is smallest for the largest λ, but a zero eigenvalue may be rounded to -1e-16, and its "
+    "2/λ is then smaller still. Take the largest eigenvalue first, then divide.",
+)
+def the_smallest_of_all_limits(H):
+    """The smallest of all 2/λ is returned, which is negative where rounding made a zero negative."""
+    return min(2 / eigenvalue for eigenvalue in np.linalg.eigvalsh(H) if eigenvalue != 0)
 
 
 @mistake(
@@ -820,6 +862,36 @@ def takes_the_tolerance_as_absolute(H, w0, learning_rate, tol=1e-6, max_steps=20
 
 
 @mistake(
+    earns=1,
+    hint="Both losses need their ½, or neither does: compute them by the same formula.",
+)
+def halves_the_first_loss_only(H, w0, learning_rate, tol=1e-6, max_steps=200):
+    """The first loss has its ½ and the later ones do not, so that the target is half as high."""
+    target = tol * 0.5 * (w0 @ H @ w0)
+    w = w0
+    for steps in range(max_steps + 1):
+        if w @ H @ w <= target:
+            return steps
+        w = w - learning_rate * (H @ w)
+    return np.inf
+
+
+@mistake(
+    earns=2,
+    hint="Both losses need their ½, or neither does: compute them by the same formula.",
+)
+def halves_the_later_losses_only(H, w0, learning_rate, tol=1e-6, max_steps=200):
+    """The later losses have their ½ and the first one does not, so that the target is twice as high."""
+    target = tol * (w0 @ H @ w0)
+    w = w0
+    for steps in range(max_steps + 1):
+        if 0.5 * w @ H @ w <= target:
+            return steps
+        w = w - learning_rate * (H @ w)
+    return np.inf
+
+
+@mistake(
     earns=2,
     hint="`tol` is an argument, and 1e-6 only its default: use the name, not the number.",
 )
@@ -845,6 +917,20 @@ def stops_at_a_small_gradient(H, w0, learning_rate, tol=1e-6, max_steps=200):
     w = w0
     for steps in range(max_steps + 1):
         if np.linalg.norm(H @ w) <= tol * first:
+            return steps
+        w = w - learning_rate * (H @ w)
+    return np.inf
+
+
+@mistake(
+    hint="A small gradient is not yet a small loss, and how small is small depends on the start. "
+    "Compare the loss with tol times the first loss.",
+)
+def stops_at_an_absolutely_small_gradient(H, w0, learning_rate, tol=1e-6, max_steps=200):
+    """The size of the gradient is compared with tol itself, where the loss should be with tol times the first."""
+    w = w0
+    for steps in range(max_steps + 1):
+        if np.linalg.norm(H @ w) <= tol:
             return steps
         w = w - learning_rate * (H @ w)
     return np.inf
@@ -1281,6 +1367,17 @@ def pca_sorts_only_the_eigenvalues(X, eps=1e-5):
     return X @ U / np.sqrt(eigenvalues[::-1] + eps)
 
 
+@mistake(
+    hint="You turned the eigenvectors around, but not the eigenvalues: each column of U must meet "
+    "its own eigenvalue.",
+)
+def pca_sorts_only_the_eigenvectors(X, eps=1e-5):
+    """The eigenvectors are turned around, the eigenvalues are not: they no longer belong together."""
+    X = X - X.mean(axis=0)
+    eigenvalues, U = np.linalg.eigh(X.T @ X / len(X))
+    return X @ U[:, ::-1] / np.sqrt(eigenvalues + eps)
+
+
 @mistake(earns=2, hint=CORRELATION_HINT)
 def pca_of_the_correlation(X, eps=1e-5):
     """The standardized data are whitened: white as well, but along other axes."""
@@ -1401,6 +1498,18 @@ def zca_rotates_on(X, eps=1e-5):
     X = X - X.mean(axis=0)
     eigenvalues, U = np.linalg.eigh(X.T @ X / len(X))
     return X @ U / np.sqrt(eigenvalues + eps) @ U
+
+
+@mistake(
+    earns=1,
+    hint="The k-th eigenvalue belongs to the k-th column of U. Turn both around, or neither: ZCA does "
+    "not need an order.",
+)
+def zca_turns_one_of_two_around(X, eps=1e-5):
+    """Eigenvalues and eigenvectors were not turned around together: each column meets another's root."""
+    X = X - X.mean(axis=0)
+    eigenvalues, U = np.linalg.eigh(X.T @ X / len(X))
+    return X @ U / np.sqrt(eigenvalues[::-1] + eps) @ U.T
 
 
 @mistake(earns=1, hint=COLUMN_HINT)
@@ -1635,6 +1744,8 @@ CHAPTER = Chapter(
                 condition_of_the_diagonal,
                 condition_of_the_correlation,
                 condition_trusts_the_last_digit,
+                condition_waits_for_an_exact_zero,
+                condition_wants_to_be_below,
                 condition_leaves_out_the_zeros,
                 condition_with_an_absolute_threshold,
                 condition_adds_an_epsilon,
@@ -1661,6 +1772,7 @@ CHAPTER = Chapter(
                 one_over_the_steepest,
                 two_over_the_flattest,
                 two_over_the_first,
+                the_smallest_of_all_limits,
                 two_over_the_trace,
                 two_over_the_diagonal,
                 the_fastest_rate,
@@ -1686,8 +1798,11 @@ CHAPTER = Chapter(
                 counts_one_step_too_few,
                 never_looks_at_the_start,
                 takes_the_tolerance_as_absolute,
+                halves_the_first_loss_only,
+                halves_the_later_losses_only,
                 ignores_the_tolerance,
                 stops_at_a_small_gradient,
+                stops_at_an_absolutely_small_gradient,
                 stops_at_a_small_step,
                 stops_at_a_small_distance,
                 doubles_the_gradient,
@@ -1734,6 +1849,7 @@ CHAPTER = Chapter(
                 pca_rotates_back,
                 pca_in_rising_order,
                 pca_sorts_only_the_eigenvalues,
+                pca_sorts_only_the_eigenvectors,
                 pca_of_the_correlation,
                 pca_by_cholesky,
                 pca_changes_its_input,
@@ -1760,6 +1876,7 @@ CHAPTER = Chapter(
                 zca_forgets_to_rotate_back,
                 zca_returns_pca,
                 zca_rotates_on,
+                zca_turns_one_of_two_around,
                 zca_exchanges_the_rotations,
                 zca_mixes_up_the_order,
                 zca_around_the_origin,
