@@ -13,7 +13,6 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 SITE := build/book/_build/html
 CLASS := build/sample_class
-SOURCES := $(wildcard solutions/*/*.py)
 PORT ?= 8000
 
 say = @printf '\n\033[1m%s\033[0m\n' "$(1)"

@@ -6,7 +6,7 @@ import dis
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import replace
-from types import CodeType
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 from autograder.report import Report
@@ -40,11 +40,13 @@ def _names(_: str, answer: Any) -> set[str]:
     """The global names in the code of a function, or of the methods of a class."""
     parts = vars(answer).values() if isinstance(answer, type) else [answer]
     found = set()
-    for part in parts:
-        function = getattr(part, "__func__", getattr(part, "fget", part))
-        code = getattr(function, "__code__", None)
-        if isinstance(code, CodeType):
-            found |= set(_globals(code))
+    for part in parts:  # of a student's own object no attribute is asked: it may raise
+        if isinstance(part, (staticmethod, classmethod, MethodType)):
+            part = part.__func__
+        elif isinstance(part, property):
+            part = part.fget
+        if isinstance(part, FunctionType):
+            found |= set(_globals(part.__code__))
     return found
 
 

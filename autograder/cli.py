@@ -19,7 +19,7 @@ from rich.table import Table
 from autograder import __version__
 from autograder.chapters import SLUGS, UnknownExercise, chapter, chapters
 from autograder.exercise import Chapter
-from autograder.report import number
+from autograder.report import number, printable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,6 +28,12 @@ app = typer.Typer(
 )
 # A pipe or a file has no width of its own; 80 columns would fold every table.
 console = Console() if sys.stdout.isatty() else Console(width=120)
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Course = Annotated[
@@ -47,6 +53,11 @@ def clear_errors(command: Command) -> Command:
         except ModuleNotFoundError as error:
             if str(error.name).startswith("autograder"):
                 raise
+            if error.name in ("fcntl", "resource"):  # Python has them, but not everywhere
+                _stop(
+                    "this command needs Linux or macOS (on Windows: WSL 2). In a notebook, "
+                    "check(...) works everywhere"
+                )
             _stop(
                 f"this command needs the package {error.name}, which checking in a notebook does "
                 "not. Install all that grading needs: pip install '.[classroom]' in a copy of the "
@@ -67,6 +78,7 @@ def clear_errors(command: Command) -> Command:
 
 
 def _stop(message: str, code: int = 2) -> NoReturn:
+    message = "\n".join(map(printable, message.splitlines()))  # it may hold a student's file name
     said = f"[bold red]autograder:[/] {escape(message)}"
     Console(stderr=True).print(said, highlight=False, soft_wrap=True)
     raise typer.Exit(code)
@@ -256,7 +268,7 @@ def grade(
     course: Course = Path(),
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=1, help="How many submissions side by side.")
-    ] = os.cpu_count() or 1,
+    ] = cores(),
     cell_seconds: Annotated[
         float, typer.Option(min=0.1, max=120, help="The time limit for one of the student's cells.")
     ] = 20.0,

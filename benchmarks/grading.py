@@ -29,6 +29,7 @@ from rich.table import Table
 from autograder.chapters import chapter
 from autograder.classroom.cells import is_solution, is_test
 from autograder.classroom.sample import DESERVED, write_sample_class
+from autograder.cli import cores
 from autograder.judge import judge
 from autograder.sandbox.pool import Pool
 
@@ -45,11 +46,6 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
 """
-
-
-def cores() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def measure(console: Console, *, rounds: int, large: int, huge: bool) -> dict[str, Any]:

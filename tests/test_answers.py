@@ -97,3 +97,20 @@ def in_a_nested_function(X, eps=1e-5):
 def test_wherever_it_is_used(answer):
     check("covariance", covariance)
     assert check("pca_whiten", answer).uses == ("covariance",)
+
+
+def test_an_object_that_cannot_be_looked_into_uses_nothing():
+    class Odd:
+        def __getattr__(self, name):
+            raise RuntimeError(name)
+
+    class pca_whiten:
+        odd = Odd()
+
+        @property
+        def table(self):
+            return covariance(np.eye(3))
+
+    check("covariance", covariance)
+    assert check("pca_whiten", Odd()).uses == ()
+    assert check("pca_whiten", pca_whiten).uses == ("covariance",)

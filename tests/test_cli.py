@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 
 from autograder import __version__
 from autograder.chapters import SLUGS, chapters
-from autograder.cli import app
+from autograder.cli import app, cores
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,6 +33,16 @@ def stopped(result, sentence):
     assert isinstance(result.exception, SystemExit)
     assert sentence in words(result.output)
     assert "Traceback" not in result.output
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not tell")
+def test_a_machine_may_have_more_cores_than_we_may_use():
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert cores() == 1
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def test_version():
@@ -217,6 +228,24 @@ class TestErrors:
         monkeypatch.setitem(sys.modules, "jupytext", None)
         stopped(autograder("verify", SLUGS[0]), "needs the package jupytext")
         stopped(autograder("check", "some.ipynb"), "pip install '.[classroom]'")
+
+    @pytest.mark.parametrize("module", ["fcntl", "resource"])
+    def test_what_windows_does_not_have_cannot_be_installed(self, module, monkeypatch):
+        for name in [
+            n for n in sys.modules if n.startswith(("autograder.classroom", "autograder.sandbox"))
+        ]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, module, None)
+        result = autograder("check", "some.ipynb")
+        stopped(result, "needs Linux or macOS (on Windows: WSL 2)")
+        assert "pip" not in result.output
+
+    def test_a_file_name_is_not_obeyed_by_a_terminal(self, tmp_path):
+        evil = tmp_path / "\x1b]0;title\x07.ipynb"
+        evil.write_text('{"cells": []}')
+        result = autograder("check", evil, "--course", ROOT)
+        stopped(result, "belongs to no chapter")
+        assert not {"\x1b", "\x07"} & set(result.output)
 
     def test_a_fault_of_ours_is_not_hidden(self, monkeypatch):
         def broken():

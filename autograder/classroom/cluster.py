@@ -8,12 +8,14 @@ Dask gives what it had not finished to another.
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from autograder.classroom.grading import Graded
 from autograder.classroom.judges import Setup, judge_one, lost
+from autograder.classroom.ledger import circumstances
 from autograder.classroom.release import CourseError
 from autograder.classroom.submissions import Assignment, Submission
 from autograder.sandbox.pool import Limits, Pool
@@ -57,11 +59,14 @@ def grade_on_cluster(
     except (OSError, ValueError) as error:
         raise CourseError(f"there is no Dask scheduler at {address} ({error})") from error
     setup = Setup(assignment, secret, require_walls)
+    around = circumstances(assignment, secret, limits)
     with client:
         shared = client.scatter((setup, limits), broadcast=True, hash=False)
         batches = [submissions[i : i + BATCH] for i in range(0, len(submissions), BATCH)]
         futures = {
-            client.submit(_grade_batch, shared, batch, key=_key(setup, limits, batch)): batch
+            client.submit(
+                _grade_batch, shared, batch, key=_key(around, require_walls, batch)
+            ): batch
             for batch in batches
         }
         for future in as_completed(list(futures), loop=client.loop):
@@ -72,12 +77,10 @@ def grade_on_cluster(
                     yield lost(assignment, submission.student, "the cluster could not grade this")
 
 
-def _key(setup: Setup, limits: Limits, batch: Sequence[Submission]) -> str:
+def _key(around: Mapping[str, Any], require_walls: bool, batch: Sequence[Submission]) -> str:
     """A name for a batch that is the same whenever the result would be."""
-    parts = [hashlib.sha256(setup.secret).hexdigest(), repr(sorted(asdict(limits).items()))]
-    parts.append(repr(setup.require_walls))
-    parts += [f"{s.student}\0{s.digest}\0{s.problem}" for s in batch]
-    return "grade-" + hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    what = [around, require_walls, [(s.student, s.digest, s.problem) for s in batch]]
+    return "grade-" + hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
 _lock = threading.Lock()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -170,9 +171,11 @@ class Named:
 
 
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+# Where the decimal sign is a comma, spreadsheets begin a new field behind a semicolon.
+_NEXT_FIELD = re.compile(rf'(;[\s"]*)(?=[{re.escape("".join(_FORMULA))}])')
 
 
 def harmless_field(value: str) -> str:
     """A field in one line that no spreadsheet takes for a formula."""
-    value = printable(value)
+    value = _NEXT_FIELD.sub(r"\1'", printable(value))
     return f"'{value}" if value.lstrip().startswith(_FORMULA) else value

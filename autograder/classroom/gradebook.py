@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import datetime
 import logging
-import os
 import re
+import secrets
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -476,12 +476,11 @@ def write_whole(path: Path, text: str) -> None:
 
 def _write_aside(path: Path, text: str) -> None:
     """Write a file under another name, then give it its own."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with aside.open("x", encoding="utf-8") as file:  # who may read it, the umask says
             file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+        aside.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
         raise

@@ -618,7 +618,7 @@ def harmless(text: str) -> str:
 
 def _safe(output: Node) -> Node:
     """A student's output as text and pixels only: nothing that a browser would run."""
-    kept = ("text/plain", "image/png", "image/jpeg")
+    kept = ("text/plain", "image/png")
     if "data" in output:
         output = {**output, "data": {k: v for k, v in output["data"].items() if k in kept}}
         output["metadata"] = {}

@@ -67,13 +67,15 @@ class Judge(NbGraderPreprocessor):  # type: ignore[misc]
             hashlib.sha256(data).hexdigest(),
         )
         secret = course_secret(course_config(course).CourseDirectory.get("course_id", ""))
-        graded = grade(_assignment(course, about["assignment"]), submission, pool, secret)
+        # Read each time: formgrader's process lives on when the instructor mends a test.
+        assignment = Assignment.load(course, about["assignment"])
+        graded = grade(assignment, submission, pool, secret)
         for repair in graded.repairs:
             self.log.warning("%s: %s", graded.student, repair)
         if graded.blocked:
             raise NbGraderException(f"{graded.student}: {graded.headline}")
         nb.cells = nbformat.reads(graded.notebook, as_version=4).cells
-        resources["comments"] = comments(_assignment(course, about["assignment"]), graded)
+        resources["comments"] = comments(assignment, graded)
         return nb, resources
 
 
@@ -102,11 +104,6 @@ def _course(folder: Path) -> Path:
         if (place / "nbgrader_config.py").is_file():
             return place
     raise NbGraderException(f"there is no nbgrader_config.py above {folder}")
-
-
-@cache
-def _assignment(course: Path, name: str) -> Assignment:
-    return Assignment.load(course, name)
 
 
 @cache

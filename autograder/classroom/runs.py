@@ -32,6 +32,7 @@ from autograder.classroom.submissions import (
     Handed,
     Role,
     find_submissions,
+    locked,
     misplaced,
     read_submission,
     worksheet,
@@ -88,6 +89,8 @@ def grade_assignment(
     directory = course_directory(course)
     submitted = course / str(directory.submitted_directory)
     submissions = find_submissions(submitted, name)
+    for path in locked(submitted, name):
+        _warn(console, f"{path} may not be read: what is in it is not graded")
     for path in misplaced(submitted, name):
         place = submitted / "<student>" / name / f"{name}.ipynb"
         _warn(console, f"{path} is not graded: a submission belongs in {place}")

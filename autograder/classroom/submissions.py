@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 import re
 import warnings
 from collections import Counter
@@ -21,7 +22,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import nbformat
 from nbformat import NotebookNode
 
 from autograder.classroom import cells
@@ -230,7 +230,9 @@ def find_submissions(submitted: Path, assignment: str) -> list[Handed]:
     if not submitted.is_dir():
         return []
     found = []
-    for folder in sorted(p for p in submitted.absolute().iterdir() if (p / assignment).is_dir()):
+    for folder in sorted(submitted.absolute().iterdir()):
+        if not os.path.isdir(folder / assignment):  # nor is one that we may not look into
+            continue
         student, path = clean(folder.name), folder / assignment / f"{assignment}.ipynb"
         problem = ""
         if student != folder.name:
@@ -241,6 +243,21 @@ def find_submissions(submitted: Path, assignment: str) -> list[Handed]:
     return found
 
 
+def locked(submitted: Path, assignment: str) -> list[Path]:
+    """Students' folders that we may not look into: there may be a submission in them, or none."""
+    return [folder for folder in _entries(submitted) if _is_locked(folder / assignment)]
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        path.lstat()
+    except PermissionError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
 def misplaced(submitted: Path, assignment: str) -> list[Path]:
     """What looks like a submission of an assignment, but is not where it is looked for.
 
@@ -248,14 +265,15 @@ def misplaced(submitted: Path, assignment: str) -> list[Path]:
     """
     found = []
     for entry in _entries(submitted):
-        if entry.is_file():
+        if os.path.isfile(entry):
             found.append(entry)
-        elif not entry.is_symlink():
-            place = entry / assignment
-            found += (path for path in _entries(entry) if path != place or not path.is_dir())
+        elif not entry.is_symlink() and not _is_locked(place := entry / assignment):
+            found += (path for path in _entries(entry) if path != place or not os.path.isdir(path))
             notebook = place / f"{assignment}.ipynb"
-            if notebook.is_file() and not place.is_symlink():
-                found += (path for path in _entries(place) if path != notebook and path.is_file())
+            if os.path.isfile(notebook) and not place.is_symlink():
+                found += (
+                    path for path in _entries(place) if path != notebook and os.path.isfile(path)
+                )
     return [path for path in found if _is_like(path, assignment)]
 
 
@@ -272,7 +290,7 @@ def _is_like(path: Path, assignment: str) -> bool:
     name = assignment.casefold()
     if name not in path.name.casefold():
         return False
-    return path.suffix == ".ipynb" if path.is_file() else path.name.casefold() == name
+    return path.suffix == ".ipynb" if os.path.isfile(path) else path.name.casefold() == name
 
 
 def read_submission(student: str, path: Path) -> Submission:
@@ -325,15 +343,14 @@ def parse(data: bytes) -> tuple[list[Cell], list[str]]:
         raise Unreadable(f"the file is not a notebook: {_first_line(error)}") from None
     if not isinstance(content, dict):
         raise Unreadable("the file is JSON, but not a notebook")
-    if "worksheets" in content and "cells" not in content:  # nbformat 3
-        try:
-            content = nbformat.convert(nbformat.from_dict(content), 4)
-        except Exception as error:  # whatever an old format's converter trips over
-            raise Unreadable(
-                f"an old notebook that cannot be converted: {_first_line(error)}"
-            ) from None
-        notes.append("the notebook had an old format; it was converted")
     raw = content.get("cells")
+    if "worksheets" in content and raw is None:  # nbformat 3
+        # nbformat's converter validates what is in them, which takes minutes for a large file.
+        try:
+            raw = [cell for sheet in content["worksheets"] for cell in sheet["cells"]]
+        except (TypeError, KeyError):
+            raise Unreadable("an old notebook that cannot be converted") from None
+        notes.append("the notebook had an old format; it was converted")
     if not isinstance(raw, list):
         raise Unreadable("the file is JSON, but has no list of cells")
     if len(raw) > MAX_CELLS:
@@ -351,7 +368,7 @@ def _cell(raw: Any) -> Cell | None:
     """A clean cell of what a file holds; outputs are dropped, odd fields are left out."""
     if not isinstance(raw, dict):
         return None
-    source = raw.get("source", "")
+    source = raw.get("source", raw.get("input", ""))  # the code of nbformat 3
     if isinstance(source, list):
         try:
             source = "".join(source)

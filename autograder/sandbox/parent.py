@@ -55,9 +55,12 @@ class Parent:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, kind)
         self._numbers = itertools.count()
         flags = ("-P", "-s", "-S", "-B")
+        packages = _packages(preload)
+        # Also a copy that is installed among the packages while this one runs from a clone.
+        copies = [_HERE.parent, *(Path(folder, _HERE.parent.name) for folder in packages)]
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, *flags, "-c", _BOOT, str(_HERE), *_packages(preload)],
+                [sys.executable, *flags, "-c", _BOOT, str(_HERE), *packages],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors.fileno(),
@@ -74,7 +77,7 @@ class Parent:
             reply = self.order(
                 {
                     "preload": preload,
-                    "hidden": [str(_HERE.parent)],
+                    "hidden": [str(path) for path in copies if path.exists()],
                     "limits": limits,
                     "scratch": scratch,
                     "walls": walls,

@@ -56,6 +56,9 @@ class Limits:
     memory_bytes: int = 2 << 30
     # Text and figures together: a figure is about 30 kB, a megabyte of text is a flood.
     output_bytes: int = 2 << 20
+    # The arrays that its functions return, all together: an honest notebook's are 0.1 MB, and the
+    # judge has to keep some of them.
+    answer_bytes: int = 256 << 20
     # One file in the scratch folder.
     file_bytes: int = 16 << 20
     # All files in the scratch folder.
@@ -248,6 +251,7 @@ class Worker:
         self._parent = parent
         self._left = pool.limits.total_seconds
         self._left_output = pool.limits.output_bytes
+        self._left_answers = pool.limits.answer_bytes
         self._outputs: list[dict[str, Any]] = []
         self._ended: str | None = None
         self._ahead: ahead.Ahead | None = None
@@ -456,6 +460,9 @@ class Worker:
         finally:
             self._left -= time.monotonic() - start
         self._keep_output(reply)
+        self._left_answers -= len(body)
+        if self._left_answers < 0:
+            self._die(Verdict.OUTPUT, "it returned more data than a notebook may")
         return reply, body
 
     def _keep_output(self, reply: dict[str, Any]) -> None:

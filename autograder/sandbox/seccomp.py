@@ -45,7 +45,7 @@ ALLOWED = {
     "poll": (7, -1), "ppoll": (271, 73), "select": (23, -1), "pselect6": (270, 72),
     "epoll_create": (213, -1), "epoll_create1": (291, 20), "epoll_ctl": (233, 21),
     "epoll_wait": (232, -1), "epoll_pwait": (281, 22), "eventfd2": (290, 19), "pipe": (22, -1),
-    "pipe2": (293, 59), "socketpair": (53, 199), "sendto": (44, 206), "recvfrom": (45, 207),
+    "pipe2": (293, 59), "sendto": (44, 206), "recvfrom": (45, 207),
     "sendmsg": (46, 211), "recvmsg": (47, 212), "shutdown": (48, 210),
     "getsockopt": (55, 209), "setsockopt": (54, 208), "getsockname": (51, 204),
     "getpeername": (52, 205), "futex": (202, 98), "restart_syscall": (219, 128),
@@ -74,6 +74,9 @@ CHECKED = {
     # F_DUPFD, F_{GET,SET}{FD,FL}, locks, pipe size; never F_SETOWN or F_SETSIG, with which the
     # kernel can be asked to send somebody a signal.
     "fcntl": ((72, 25), 1, (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1032)),
+    # SOCK_STREAM, perhaps SOCK_NONBLOCK and SOCK_CLOEXEC. Never a datagram socket: one of a pair
+    # can send to any other on this machine that has a name in the file system.
+    "socketpair": ((53, 199), 1, (0x1, 0x801, 0x80001, 0x80801)),
     # TCGETS (isatty), TIOCGWINSZ, FIONREAD, FIOCLEX, FIONCLEX, FIONBIO.
     "ioctl": ((16, 29), 1, (0x5401, 0x5413, 0x541B, 0x5451, 0x5450, 0x5421)),
     # PR_SET_NAME, PR_GET_NAME, PR_SET_VMA.

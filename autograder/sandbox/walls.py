@@ -212,10 +212,10 @@ def enclose(plan: Plan, parent: int) -> list[str]:
     else:
         os.mkdir(scratch, 0o700)
         os.chown(scratch, uid, -1)
-    os.chdir(scratch)
     if plan.drop_uid:
         _drop_uid(uid)
         layers.append("other user")
+    os.chdir(scratch)  # not before: a container may have taken from root what it needs for that
     _give_up_privileges(libc, parent)
     layers.append("no privileges")
     if plan.rules:

@@ -6,12 +6,14 @@ import os
 import signal
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from classroom_helpers import LIMITS, SECRET
 
-from autograder.classroom.cluster import grade_on_cluster
+from autograder.classroom.cluster import _key, grade_on_cluster
 from autograder.classroom.grading import grade
+from autograder.classroom.ledger import circumstances
 from autograder.classroom.release import CourseError
 from autograder.classroom.sample import as_answer
 
@@ -54,6 +56,17 @@ def test_a_cluster_gives_the_same_results_although_a_machine_dies(cluster, desk,
         assert graded.student not in found, "graded twice"
         found[graded.student] = graded.to_dict()
     assert found == wanted
+
+
+def test_what_is_graded_otherwise_has_another_name(desk):
+    batch = [replace(desk.read(b""), digest="of an empty file")]
+    around = circumstances(desk.assignment, SECRET, LIMITS)
+    changes = [{"assignment": "another"}, {"engine": "newer"}, {"limits": {}}, {"secret_id": "x"}]
+    others = [_key({**around, **change}, True, batch) for change in changes]
+    others += [_key(around, False, batch), _key(around, True, [replace(batch[0], student="ada")])]
+    assert len({_key(around, True, batch), *others}) == 7
+    again = circumstances(desk.assignment, SECRET, LIMITS)
+    assert _key(again, True, list(batch)) == _key(around, True, batch)
 
 
 def test_a_scheduler_that_is_not_there_is_said_plainly(desk):

@@ -20,7 +20,7 @@ from classroom_helpers import NOTEBOOK, SLUG, as_bytes, nbgrader
 from nbgrader.api import Gradebook
 
 from autograder.classroom import gradebook, runs
-from autograder.classroom.gradebook import record, write_notebook
+from autograder.classroom.gradebook import record, write_notebook, write_whole
 from autograder.classroom.judges import lost
 from autograder.classroom.release import CourseError, course_directory
 from autograder.classroom.submissions import find_submissions
@@ -602,7 +602,16 @@ class TestTrouble:
         file.chmod(0o444)  # as nbgrader itself leaves it
         grade_all()
         assert [p.name for p in file.parent.iterdir()] == [NOTEBOOK]
-        assert os.stat(file).st_mode & 0o777 == 0o644
+        assert os.access(file, os.W_OK)
+
+    def test_who_may_read_results_is_for_the_instructor_to_say(self, course):
+        for mask, mode in ((0o077, 0o600), (0o027, 0o640)):
+            before = os.umask(mask)
+            try:
+                write_whole(course / "grades" / "x.csv", "x")
+            finally:
+                os.umask(before)
+            assert os.stat(course / "grades" / "x.csv").st_mode & 0o777 == mode
 
 
 EVIL_TEXT = r"""

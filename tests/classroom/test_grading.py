@@ -7,8 +7,10 @@ import signal
 import time
 
 import pytest
-from classroom_helpers import LIMITS, SECRET, Desk, grade_class
+from classroom_helpers import LIMITS, SECRET, SLUG, Desk, grade_class
 
+from autograder.classroom import preprocessor
+from autograder.classroom.cells import grade_id
 from autograder.classroom.grading import Session, harmless
 from autograder.classroom.judges import Setup, judge_one
 from autograder.classroom.submissions import Given
@@ -233,6 +235,26 @@ def double(x): return 2 * x
         found = session.values(["odd", "double"])
         assert isinstance(found["odd"], Failure)
         assert found["double"](3) == 6
+
+
+def test_within_nbgrader_a_test_that_was_mended_is_used_at_once(course, desk, monkeypatch):
+    """Formgrader's button grades in a process that lives for days."""
+    monkeypatch.setattr(preprocessor, "_pool", lambda _: desk.pool)
+    source = course / "solutions" / SLUG / f"{SLUG}.py"
+
+    def shown():
+        about = {"student": "eve", "notebook": SLUG, "assignment": SLUG}
+        place = {"path": str(course / "autograded" / "eve" / SLUG)}
+        resources = {"nbgrader": about, "metadata": place}
+        notebook, _ = preprocessor.Judge().preprocess(desk.fill_in(), resources)
+        (found,) = [c for c in notebook.cells if grade_id(c) == "test_min_max_scale"]
+        return float(found.outputs[0]["data"]["text/plain"])
+
+    full = shown()
+    source.write_text(
+        source.read_text().replace('check(\n    "min_max', '0.5 or check(\n    "min_max')
+    )
+    assert (full, shown()) == (desk.subject.exercises[0].points, 0.5)
 
 
 def test_what_we_compute_of_answers_is_in_their_time_too(desk):

@@ -418,6 +418,32 @@ for family in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX, socket.AF_NETLIN
     assert listener[1] == []
 
 
+def test_a_socket_with_a_name(victim: Worker, needs: Needs) -> None:
+    """A datagram socket of a pair needs no connection to send to a system's log, for instance."""
+    needs("network")
+    source = """
+for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_SEQPACKET):
+    pair = attempt("pair", socket.socketpair, socket.AF_UNIX, kind)
+    if pair:
+        attempt("sent", pair[0].sendto, b"x", name)
+a, b = socket.socketpair()  # asyncio needs one
+a.setblocking(False)
+a.send(b"x")
+assert b.recv(1) == b"x"
+"""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log,
+    ):
+        log.bind(f"{folder}/log")
+        for place in (folder, f"{folder}/log"):
+            os.chmod(place, 0o777)
+        log.setblocking(False)
+        attack(victim, source, name=f"{folder}/log")
+        with pytest.raises(BlockingIOError):
+            log.recv(1)
+
+
 # ---- exhaustion ----------------------------------------------------------------------------------
 
 

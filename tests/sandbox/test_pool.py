@@ -79,6 +79,22 @@ def test_without_walls_the_rest_still_works(temporary: Path) -> None:
     assert not list(temporary.iterdir())
 
 
+def test_what_is_returned_is_bounded_over_the_whole_notebook() -> None:
+    source = "import numpy as np\ndef f(n): return np.zeros(n)"
+    with Pool(preload=(), limits=Limits(answer_bytes=1 << 20)) as pool:
+        with pool.worker() as worker:
+            worker.execute(source)
+            f = worker.handle("f")
+            assert [len(f(1 << 14)) for _ in range(8)] == [1 << 14] * 8  # to the last byte
+            with pytest.raises(Failure, match="returned more data") as caught:
+                f(1)
+            assert caught.value.verdict is Verdict.OUTPUT
+            assert not worker.alive
+        with pool.worker() as other:
+            other.execute(source)
+            assert len(other.handle("f")(1)) == 1
+
+
 @pytest.mark.parametrize("namespaces", [True, False])
 def test_nothing_is_left(
     namespaces: bool, temporary: Path, children: Callable[[], set[int]]
@@ -229,7 +245,10 @@ def test_hidden_paths_are_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("namespaces", [True, False])
-def test_an_autograder_among_the_packages_stays_hidden(tmp_path: Path, namespaces: bool) -> None:
+@pytest.mark.parametrize("runs", ["the installed one", "a clone beside it"])
+def test_an_autograder_among_the_packages_stays_hidden(
+    tmp_path: Path, namespaces: bool, runs: str
+) -> None:
     """As after `pip install`: its folder lies in one that workers import from."""
     for folder in (tmp_path, *tmp_path.parents[:2]):
         if folder != Path(tempfile.gettempdir()):
@@ -239,6 +258,9 @@ def test_an_autograder_among_the_packages_stays_hidden(tmp_path: Path, namespace
     for name in ("preloaded", "another"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("answer = 42")
+    places = [str(tmp_path), str(REPOSITORY)]
+    if runs != "the installed one":
+        places.reverse()
     source = f"""
 import sys
 from autograder.sandbox.pool import Pool
@@ -252,8 +274,8 @@ with Pool(preload=["preloaded"], namespaces={namespaces}) as pool, pool.worker()
 """
     run = subprocess.run(
         [sys.executable, "-c", source, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
+        cwd=places[0],
         capture_output=True,
         text=True,
         timeout=30,
@@ -327,6 +349,31 @@ def test_as_somebody_else_than_root(tmp_path_factory: pytest.TempPathFactory) ->
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
     assert " passed" in run.stdout
     assert "MISSING" not in run.stdout, run.stdout[-3000:]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root has capabilities to lose")
+def test_as_root_without_its_privileges() -> None:
+    """As in a container that drops capabilities: here CAP_DAC_OVERRIDE and _READ_SEARCH."""
+    source = """
+from autograder.sandbox.pool import Pool
+with Pool(preload=()) as pool, pool.worker() as worker:
+    assert not pool.walls.missing, pool.walls
+    assert worker.execute("open('x', 'w').write('x')").failure is None
+"""
+    drop = """
+import ctypes, os, sys
+for capability in (1, 2):
+    assert not ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
+os.execv(sys.executable, [sys.executable, "-c", sys.argv[1]])
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", drop, source],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert run.returncode == 0, run.stderr
 
 
 def test_the_parent_dies_behind_a_package_that_cannot_be_imported() -> None:

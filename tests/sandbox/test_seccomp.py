@@ -65,7 +65,21 @@ def test_the_program_says_what_the_tables_say(
     checked = {pair[column]: rest for pair, *rest in seccomp.CHECKED.values()}
     for number in (*range(1100), 0x40000000, 0x40000001, 0x7FFFFFFF, 0xFFFFFFFF):
         assert answer(program, number, arch ^ 1, 0, 0) == KILL
-        for value in (0, 1, 8, 15, 38, 0x5401, 0x5412, 1032, 0x53564D41, 0xFFFFFFFF):
+        for value in (
+            0,
+            1,
+            2,
+            8,
+            15,
+            38,
+            0x80001,
+            0x80002,
+            0x5401,
+            0x5412,
+            1032,
+            0x53564D41,
+            0xFFFFFFFF,
+        ):
             for place in (0, 1):
                 fine = number in allowed
                 if number in checked:
