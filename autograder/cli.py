@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from autograder import __version__
-from autograder.chapters import SLUGS, UnknownExercise, chapter, chapters
+from autograder.chapters import SLUGS, BrokenChapter, UnknownExercise, chapter, chapters
 from autograder.exercise import Chapter
 from autograder.report import number, printable
 
@@ -48,7 +48,7 @@ def clear_errors(command: Command) -> Command:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
-        except UnknownExercise as error:
+        except (BrokenChapter, UnknownExercise) as error:
             _stop(str(error))
         except ModuleNotFoundError as error:
             if str(error.name).startswith("autograder"):

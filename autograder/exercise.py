@@ -206,6 +206,10 @@ class Mistake:
     hint: str
     earns: float
 
+    def __post_init__(self) -> None:
+        if not self.summary:
+            raise ValueError(f"mistake {self.name} needs a docstring: the sentence a student reads")
+
     @property
     def name(self) -> str:
         """The mistake's name: its function's."""
@@ -248,6 +252,14 @@ class Exercise:
     def __post_init__(self) -> None:
         if not self.probes:
             raise ValueError(f"exercise {self.name} has no probe")
+        for kind, known, made in (
+            ("probe", Probe, self.probes),
+            ("mistake", Mistake, self.mistakes),
+        ):
+            for thing in made:
+                if not isinstance(thing, known):
+                    name = getattr(thing, "__name__", thing)
+                    raise ValueError(f"exercise {self.name}: @{kind}(...) is not above {name}")
         for kind, names in (
             ("probe", [p.name for p in self.probes]),
             ("mistake", [m.name for m in self.mistakes]),

@@ -479,7 +479,8 @@ def _changed(value: Any) -> Any:
 def _finding(exercise: Exercise, probe: Probe, run: Run, expected: Run) -> Finding:
     if expected.seen is None:
         assert expected.failure is not None
-        what = f"the reference itself failed ({expected.failure.message})"
+        said = ": ".join([*expected.failure.kinds[:1], expected.failure.message])
+        what = f"the reference itself failed in the probe {probe.name} ({said})"
         return Finding.of(probe, Verdict.INTERNAL, what)
     if run is expected:
         return Finding.of(probe, Verdict.PASS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 
@@ -51,6 +52,25 @@ class Failure(Exception):
         self.message = message
         self.kinds = kinds
         self.traceback = traceback
+
+
+# What code of the instructor's may want to catch; other exceptions cannot be made of a message.
+_CATCHABLE: dict[str, type[Failure]] = {
+    kind.__name__: type(kind.__name__, (Failure, kind), {})
+    for kind in (
+        *(ArithmeticError, OverflowError, ZeroDivisionError, AssertionError, AttributeError),
+        *(LookupError, IndexError, KeyError, RuntimeError, NotImplementedError),
+        *(TypeError, ValueError),
+    )
+}
+
+
+def failure_of(kinds: Sequence[str]) -> type[Failure]:
+    """The `Failure` for an exception of these classes: ``except ValueError`` catches it, too.
+
+    So a graded cell can try what should raise an exception, as it would beside the student's code.
+    """
+    return next((_CATCHABLE[kind] for kind in kinds if kind in _CATCHABLE), Failure)
 
 
 class Lost(BaseException):

@@ -1,5 +1,6 @@
 """`check(...)` as a student uses it: in a notebook, with one line."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -9,12 +10,14 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbgrader.utils import determine_grade
+from typer.testing import CliRunner
 
-import autograder
+import autograder.chapters
 from autograder import check, graded_seed
-from autograder.chapters import SLUGS, UnknownExercise, chapter, find
+from autograder.chapters import SLUGS, BrokenChapter, UnknownExercise, chapter, find
 from autograder.classroom import cells
 from autograder.classroom.release import read_source
+from autograder.cli import app
 from autograder.verdict import Verdict
 
 ROOT = Path(__file__).parents[1]
@@ -63,6 +66,11 @@ class TestUnknownExercise:
         with pytest.raises(UnknownExercise, match="There are: min_max_scale, mean_normalize"):
             check("xyz", STANDARDIZE)
 
+    def test_a_chapter_that_is_not_entered_yet(self, monkeypatch):
+        monkeypatch.setattr(autograder.chapters, "SLUGS", ("whitening",))
+        with pytest.raises(UnknownExercise, match=r"evidence is not in SLUGS yet, in .*init__.py"):
+            chapter.__wrapped__("evidence")
+
     def test_a_notebook_shows_the_sentence_alone(self):
         error = UnknownExercise("there is none")
         assert error._render_traceback_() == ["UnknownExercise: there is none"]
@@ -70,6 +78,68 @@ class TestUnknownExercise:
     def test_exchanged_arguments(self):
         with pytest.raises(UnknownExercise):
             check(STANDARDIZE, "standardize")
+
+
+GOOD = """
+from autograder.exercise import Chapter, Exercise, mistake, probe
+
+@probe()
+def one(f, rng):
+    \"\"\"It is one.\"\"\"
+    return {"one": f()}
+
+@mistake(hint="Say one.")
+def two():
+    \"\"\"It is two.\"\"\"
+    return 2
+
+CHAPTER = Chapter("fresh", "Fresh", (Exercise("f", lambda: 1, (one,), (two,)),))
+"""
+
+
+class TestBrokenChapter:
+    @pytest.fixture
+    def load(self, tmp_path, monkeypatch):
+        """Load a chapter from its source, in place of the course's."""
+
+        def load(source):
+            (tmp_path / "fresh.py").write_text(source, encoding="utf-8")
+            monkeypatch.delitem(sys.modules, "autograder.chapters.fresh", raising=False)
+            importlib.invalidate_caches()
+            return chapter.__wrapped__("fresh")
+
+        monkeypatch.setattr(autograder.chapters, "SLUGS", ("fresh",))
+        monkeypatch.setattr(autograder.chapters, "__path__", [str(tmp_path)])
+        monkeypatch.setattr(autograder.chapters, "__file__", str(tmp_path / "__init__.py"))
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        return load
+
+    def test_a_sound_one(self, load):
+        assert load(GOOD).title == "Fresh"
+
+    @pytest.mark.parametrize(
+        ("right", "wrong", "said"),
+        [
+            ("rng):", "rng:", r"line 5: SyntaxError"),
+            ('(hint="Say one.")', "()", r"line 9: TypeError: mistake\(\) missing .* 'hint'"),
+            ('"""It is two."""', "", r"line 9: ValueError: mistake two needs a docstring"),
+            ("@probe()\n", "", r"line 13: ValueError: exercise f: @probe\(...\) is not above one"),
+            ("CHAPTER", "CHAPTERS", r"fresh.py: AttributeError: .* no attribute 'CHAPTER'"),
+            ('"fresh"', '"other"', r"fresh.py: CHAPTER is not a Chapter with the slug 'fresh'"),
+        ],
+    )
+    def test_it_is_said_where_and_why(self, right, wrong, said, load):
+        assert right in GOOD
+        with pytest.raises(BrokenChapter, match=said):
+            load(GOOD.replace(right, wrong))
+
+    def test_the_command_says_it_in_a_sentence(self, load, tmp_path, monkeypatch):
+        with pytest.raises(BrokenChapter):
+            load("1 / 0")
+        monkeypatch.setattr("autograder.cli.chapter", chapter.__wrapped__)
+        result = CliRunner().invoke(app, ["verify", "fresh"])
+        assert result.exit_code == 2
+        assert "fresh.py, line 1: ZeroDivisionError: division by zero" in result.output
 
 
 def test_names_of_exercises_are_unique():

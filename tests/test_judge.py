@@ -305,7 +305,9 @@ class TestVerdict:
         report = judge(exercise(reference=broken), center)
         assert verdicts(report) == ["INTERNAL"] * 4
         assert report.verdict is Verdict.INTERNAL
-        assert details(report)[0] == "the reference itself failed (oops)"
+        first = report.findings[0].probe
+        said = f"the reference itself failed in the probe {first} (ValueError: oops)"
+        assert details(report)[0] == said
 
 
 class TestClasses:

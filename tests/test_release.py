@@ -10,7 +10,13 @@ from nbgrader.nbgraderformat import MetadataValidator
 
 from autograder.chapters import SLUGS
 from autograder.classroom import cells
-from autograder.classroom.release import CourseError, generate, read_source, release_text
+from autograder.classroom.release import (
+    CourseError,
+    generate,
+    read_source,
+    release_text,
+    source_path,
+)
 
 ROOT = Path(__file__).parents[1]
 
@@ -176,3 +182,57 @@ class TestErrors:
         with pytest.raises(CourseError, match="nbgrader could not release broken"):
             generate(tmp_path, "broken")
         assert not (tmp_path / "exercises" / "broken" / "broken.ipynb").exists()
+
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            ('"points": 1, ', "the cell test_f: nbgrader cell 'test_f' does not have points"),
+            ('"grade_id": "f", ', "the cell 'def f(): return 1': nbgrader cell does not have a"),
+            ('"schema_version": 3, ', "nbgrader update"),
+        ],
+    )
+    def test_a_cell_that_nbgrader_refuses_is_named(self, wrong, said, small):
+        course = small(SMALL.replace(wrong, ""))
+        with pytest.raises(CourseError, match="nbgrader could not release small") as caught:
+            generate(course, "small")
+        assert said in str(caught.value)
+
+    def test_a_grade_id_twice(self, small, recwarn):
+        course = small(SMALL.replace('"test_f"', '"f"'))
+        with pytest.raises(CourseError, match=r"could not release small: Duplicate grade id: f$"):
+            generate(course, "small")
+        assert not [w for w in recwarn if "cell id" in str(w.message)]
+
+    @pytest.mark.parametrize("code", ["assert f( == 1", "%matplotlib inline"])
+    def test_a_graded_cell_that_is_not_python(self, code, small):
+        course = small(SMALL.replace("assert f() == 1", "# first\n" + code))
+        with pytest.raises(CourseError, match="the graded cell test_f is not Python: line 2: inv"):
+            read_source(source_path(course, "small"))
+
+    def test_an_assignment_of_two_notebooks(self, small):
+        course = small(SMALL)
+        generate(course, "small")
+        (course / "solutions" / "small" / "more.ipynb").touch()
+        with pytest.raises(CourseError, match=r"one notebook here, small.ipynb, but .*more.ipynb"):
+            source_path(course, "small")
+
+
+SMALL = """# %% nbgrader={"grade": false, "grade_id": "f", "locked": false, "schema_version": 3, "solution": true}
+def f(): return 1
+# %% nbgrader={"grade": true, "grade_id": "test_f", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+assert f() == 1
+"""  # noqa: E501
+
+
+@pytest.fixture
+def small(tmp_path):
+    """Make a course with one small assignment."""
+
+    def make(source):
+        shutil.copy(ROOT / "nbgrader_config.py", tmp_path)
+        folder = tmp_path / "solutions" / "small"
+        folder.mkdir(parents=True)
+        (folder / "small.py").write_text(source, encoding="utf-8")
+        return tmp_path
+
+    return make

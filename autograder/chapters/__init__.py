@@ -8,6 +8,8 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib
+import traceback
+from pathlib import Path
 
 from autograder.exercise import Chapter, Exercise
 
@@ -33,17 +35,33 @@ class UnknownExercise(LookupError):
         return [f"UnknownExercise: {self}"]
 
 
+class BrokenChapter(Exception):
+    """A chapter's module cannot be used; the message says where and why."""
+
+
 @functools.cache
 def chapter(slug: str) -> Chapter:
     """The chapter with this slug.
 
     Raises:
         UnknownExercise: there is none; the message suggests the nearest.
+        BrokenChapter: its module cannot be imported, or has no such chapter.
     """
+    path = Path(__file__).with_name(f"{slug}.py")
     if slug not in SLUGS:
+        if slug.isidentifier() and path.is_file():
+            raise UnknownExercise(f"the chapter {slug} is not in SLUGS yet, in {__file__}")
         raise UnknownExercise(_no_such("chapter", slug, SLUGS))
-    found = importlib.import_module(f"autograder.chapters.{slug}").CHAPTER
-    assert isinstance(found, Chapter)
+    try:
+        found = importlib.import_module(f"autograder.chapters.{slug}").CHAPTER
+    except Exception as error:  # the module is Python: anything may be wrong with it
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+        where = f"{path}, line {line}" if line else str(path)
+        raise BrokenChapter(f"{where}: {type(error).__name__}: {error}") from error
+    if not isinstance(found, Chapter) or found.slug != slug:
+        raise BrokenChapter(f"{path}: CHAPTER is not a Chapter with the slug {slug!r}")
     return found
 
 

@@ -44,23 +44,33 @@ def grade_on_cluster(
         require_walls: whether to grade nothing where walls are missing; the results name them.
 
     Raises:
-        CourseError: Dask is not installed, or the scheduler does not answer.
+        CourseError: Dask is not installed, the scheduler does not answer or goes away, or it has
+            nobody to give work to.
     """
     try:
-        from distributed import Client, as_completed
+        from distributed import Client, Security, as_completed
         from distributed.comm import resolve_address
     except ImportError as error:
         raise CourseError(
             "grading on a cluster needs Dask: pip install 'batch-normalization-course[cluster]'"
         ) from error
     try:
-        resolve_address(address)  # a client that was half made waits, and ends with a traceback
+        # A client that was half made waits, and ends with a traceback.
+        resolve_address(address)
+        context = Security().get_connection_args("client")["ssl_context"]
+        if address.startswith("tls:") and context is None:
+            raise ValueError("for TLS, Dask needs its own settings: distributed.comm.tls")
         client = Client(address, timeout="10s", set_as_default=False)
     except (OSError, ValueError) as error:
         raise CourseError(f"there is no Dask scheduler at {address} ({error})") from error
     setup = Setup(assignment, secret, require_walls)
     around = circumstances(assignment, secret, limits)
     with client:
+        if not client.scheduler_info()["workers"]:
+            raise CourseError(
+                f"the Dask scheduler at {address} has no workers yet. Start some, with: "
+                f"dask worker {address} --nthreads 1"
+            )
         shared = client.scatter((setup, limits), broadcast=True, hash=False)
         batches = [submissions[i : i + BATCH] for i in range(0, len(submissions), BATCH)]
         futures = {
@@ -72,6 +82,11 @@ def grade_on_cluster(
         for future in as_completed(list(futures), loop=client.loop):
             if future.status == "finished":
                 yield from future.result()
+            elif future.status != "error":
+                raise CourseError(
+                    f"the Dask scheduler at {address} went away. What was graded is kept; when it "
+                    "is there again, run the same command again"
+                )
             else:  # Dask gave up: the batch took several of its processes down
                 for submission in futures[future]:
                     yield lost(assignment, submission.student, "the cluster could not grade this")

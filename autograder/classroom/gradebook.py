@@ -29,7 +29,18 @@ from nbgrader.api import (
     new_uuid,
 )
 from nbgrader.utils import parse_utc
-from sqlalchemy import Column, MetaData, String, Table, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    Column,
+    Float,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from autograder.classroom import cells
@@ -43,7 +54,7 @@ from autograder.classroom.release import (
     without_programs,
 )
 from autograder.classroom.submissions import Assignment
-from autograder.report import in_code, printable
+from autograder.report import in_code, number, printable
 from autograder.verdict import Verdict
 
 # What the scores in the gradebook are of: the digest of each graded notebook, by its key there. It
@@ -53,6 +64,13 @@ _GRADED = Table(
     MetaData(),
     Column("notebook_id", String(32), primary_key=True),
     Column("digest", String(64), nullable=False),
+)
+# What each cell was worth when they were written, by its key.
+_WORTH = Table(
+    "autograder_worth",
+    MetaData(),
+    Column("cell_id", String(32), primary_key=True),
+    Column("points", Float, nullable=False),
 )
 
 
@@ -66,8 +84,8 @@ def record(
 
     Every grade that the assignment expects is written for every submission, so that none is left
     over from an earlier one. Grades that a person gave are kept, and shown again if they are of
-    another submission, or beside another score of ours. A grade that is missing through our own
-    fault is left open.
+    another submission, beside another score of ours, or out of other points. A grade that is
+    missing through our own fault is left open.
 
     Args:
         course: the course directory.
@@ -91,9 +109,9 @@ def record(
                 with book.db.no_autoflush:
                     entry = book.find_assignment(assignment.name)
                     new = _enter(book.db, entry, [g.student for g in graded])
-                    _record_scores(book.db, entry, graded)
+                    notes = _record_scores(book.db, entry, assignment, graded)
                     _record_comments(book.db, entry, assignment, graded)
-                    notes = _record_times(book.db, entry, course, directory, graded)
+                    notes += _record_times(book.db, entry, course, directory, graded)
                     notes += _odd(book.db, entry, graded, known, new)
                 commit()
             except BaseException:
@@ -220,9 +238,17 @@ def _enter(db: Any, entry: Any, students: Sequence[str]) -> set[str]:
     return {student for student, _, _ in new}
 
 
-def _record_scores(db: Any, entry: Any, graded: Sequence[Graded]) -> None:
-    """Write down what every cell earned, and where a person is asked."""
+def _record_scores(
+    db: Any, entry: Any, assignment: Assignment, graded: Sequence[Graded]
+) -> list[str]:
+    """Write down what every cell earned, and where a person is asked.
+
+    Returns:
+        Which cells have other points than when a person graded them, as sentences.
+    """
     results = {g.student: g for g in graded}
+    worth, then = _worth(db, entry, assignment)
+    moved: dict[str, list[str]] = {}
     scores = {(r.student, g.grade_id): g.score for r in graded for g in r.grades}
     _GRADED.create(db.connection(), checkfirst=True)
     before = dict(db.execute(select(_GRADED)).all())
@@ -236,7 +262,9 @@ def _record_scores(db: Any, entry: Any, graded: Sequence[Graded]) -> None:
             ask = mine is None or bool(result.problem)
             if by_hand is not None:
                 same = result.digest and (before.get(sheet), was) == (result.digest, mine)
-                ask = asked or not same
+                if cell in then:
+                    moved.setdefault(cell, []).append(f"{student} {number(by_hand)}")
+                ask = asked or not same or cell in then
             changes.append({"id": key, "auto_score": mine, "needs_manual_grade": ask})
     _change(db, Grade, changes)
     changed = {sheet for sheet, digest in digests.items() if before.get(sheet) != digest}
@@ -244,6 +272,33 @@ def _record_scores(db: Any, entry: Any, graded: Sequence[Graded]) -> None:
     if changed:
         rows = [{"notebook_id": sheet, "digest": digests[sheet]} for sheet in sorted(changed)]
         db.execute(insert(_GRADED), rows)
+    return [
+        f"{cell} is worth {number(worth[cell])} now, not {number(then[cell])}: the points that a "
+        f"person gave are kept, and marked for another look in formgrader ({_few(sorted(given))})"
+        for cell, given in sorted(moved.items())
+    ]
+
+
+def _worth(
+    db: Any, entry: Any, assignment: Assignment
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Write down what each cell is worth; return that, and what those were worth that changed."""
+    (notebook,) = entry.notebooks
+    keys = {c.name: c.id for c in (*notebook.grade_cells, *notebook.task_cells)}
+    _WORTH.create(db.connection(), checkfirst=True)
+    mine = _WORTH.c.cell_id.in_(keys.values())
+    before = dict(db.execute(select(_WORTH).where(mine)).all())
+    worth = _expected(assignment)
+    db.execute(delete(_WORTH).where(mine))
+    if worth:
+        db.execute(insert(_WORTH), [{"cell_id": keys[c], "points": p} for c, p in worth.items()])
+    then = {c: before[keys[c]] for c, p in worth.items() if before.get(keys[c], p) != p}
+    return worth, then
+
+
+def _few(names: Sequence[str]) -> str:
+    """The first few of some names."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def forget(db: Any, sheets: Collection[str]) -> None:
@@ -268,10 +323,8 @@ def _odd(
     mine = SubmittedAssignment.assignment_id == entry.id
     gone = sorted(set(db.scalars(select(SubmittedAssignment.student_id).where(mine))) - students)
     if gone:
-        more = f" and {len(gone) - 5} more" if len(gone) > 5 else ""
         notes.append(
-            f"nothing is handed in any more by {', '.join(gone[:5])}{more}: the gradebook keeps "
-            "the old grade"
+            f"nothing is handed in any more by {_few(gone)}: the gradebook keeps the old grade"
         )
     return notes
 

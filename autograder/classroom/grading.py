@@ -11,6 +11,7 @@ import copy
 import functools
 import importlib.util
 import itertools
+import numbers
 import re
 import time
 import traceback
@@ -35,7 +36,7 @@ from autograder.classroom.submissions import (
     definitions,
     worksheet,
 )
-from autograder.report import Report, printable
+from autograder.report import Report, number, printable
 from autograder.sandbox.ahead import Plan
 from autograder.sandbox.notebook import needs_ipython
 from autograder.sandbox.pool import CellResult, Pool, Worker
@@ -471,10 +472,13 @@ def _test(
                 start = time.monotonic()
                 value = cells.evaluate(origin.source, session.values(names))
     except Failure as failure:
-        return _failed(name, points, failure.verdict, failure.message)
+        said = failure.message or "".join(failure.kinds[:1])
+        return _failed(name, points, failure.verdict, said)
     except AssertionError as error:
         return _failed(name, points, Verdict.WRONG, str(error) or "an assertion does not hold")
     except (Exception, SystemExit) as error:
+        if lacks := _lacking(origin.source, error):
+            return _failed(name, points, Verdict.INTERNAL, lacks)
         verdict = Verdict.INTERNAL if _is_ours(error) else Verdict.ERROR
         return _failed(name, points, verdict, f"{type(error).__name__}: {error}")
     finally:
@@ -482,11 +486,24 @@ def _test(
     if isinstance(value, Report):
         return _reported(name, points, value)
     score = points
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        score = float(min(max(value, 0.0), points)) if value == value else 0.0
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):  # NumPy's numbers, too
+        score = min(max(float(value), 0.0), points) if value == value else 0.0
     verdict = Verdict.PASS if score == points else Verdict.WRONG
+    said = f"{number(score)} of {number(points)} points" if score != points else ""
     shown = _result({"text/plain": repr(score)})
-    return CellGrade(name, name, points, score, verdict), [shown]
+    return CellGrade(name, name, points, score, verdict, said), [shown]
+
+
+def _lacking(code: str, error: BaseException) -> str:
+    """What the instructor has to add to a graded cell, as a sentence; empty if it lacks nothing."""
+    if isinstance(error, ImportError):
+        return f"the graded cell cannot import what it needs: {error}"
+    if isinstance(error, NameError) and error.name in cells.free_names(code):
+        return (
+            f"the graded cell uses {error.name}, which neither it imports nor students define; "
+            "what other cells define is not there"
+        )
+    return ""
 
 
 def _result(data: dict[str, str]) -> Node:

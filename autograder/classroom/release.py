@@ -6,6 +6,7 @@ percent format) and nbgrader's metadata. nbgrader itself takes the solutions out
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import copy
 import logging
@@ -22,6 +23,8 @@ import nbformat
 from nbformat import NotebookNode
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
+
+from autograder.classroom import cells
 
 CONFIG = "nbgrader_config.py"
 
@@ -71,10 +74,15 @@ def source_path(course: Path, assignment: str) -> Path:
     """Where the instructor's source of an assignment is: the ``.py``, or nbgrader's notebook.
 
     Raises:
-        CourseError: there is neither.
+        CourseError: there is neither, or another notebook as well.
     """
     directory = course_directory(course)
     folder = Path(directory.format_path(directory.source_directory, ".", assignment))
+    if others := sorted(p.name for p in folder.glob("*.ipynb") if p.stem != assignment):
+        raise CourseError(
+            f"an assignment is one notebook here, {assignment}.ipynb, but {folder} also has "
+            f"{', '.join(others)}: make each an assignment of its own"
+        )
     for suffix in (".py", ".ipynb"):
         if (path := folder / f"{assignment}{suffix}").is_file():
             return path
@@ -88,13 +96,21 @@ def read_source(path: Path) -> NotebookNode:
     """The instructor's source as a notebook, with the same cell ids each time.
 
     Raises:
-        CourseError: it is not one, or not UTF-8.
+        CourseError: it is not one, or not UTF-8, or a graded cell is not Python.
     """
     try:
-        return _read_source(path)
+        notebook = _read_source(path)
     except (ValueError, nbformat.ValidationError) as error:
-        said = str(error).strip().splitlines() or [type(error).__name__]
-        raise CourseError(f"{path} cannot be read: {said[0]}") from error
+        raise CourseError(f"{path} cannot be read: {_first_line(error)}") from error
+    for cell in filter(cells.is_test, notebook.cells):
+        try:
+            ast.parse(cell.source)
+        except SyntaxError as error:
+            raise CourseError(
+                f"{path}: the graded cell {cells.grade_id(cell)} is not Python: line "
+                f"{error.lineno}: {error.msg} (magics are for cells that are not graded)"
+            ) from error
+    return notebook
 
 
 def _read_source(path: Path) -> NotebookNode:
@@ -106,9 +122,12 @@ def _read_source(path: Path) -> NotebookNode:
         return notebook
     notebook = jupytext.read(path, fmt="py:percent")
     notebook.metadata.pop("jupytext", None)
+    seen: set[str] = set()  # nbgrader refuses what has a grade_id twice, and says so
     for index, cell in enumerate(notebook.cells):
         cell.metadata.pop("lines_to_next_cell", None)
-        cell["id"] = cell.metadata.get("nbgrader", {}).get("grade_id", f"cell-{index}")
+        name = cells.grade_id(cell)
+        cell["id"] = name if name and name not in seen else f"cell-{index}"
+        seen.add(name)
     notebook.nbformat_minor = 5
     nbformat.validate(notebook)
     return notebook
@@ -161,10 +180,34 @@ def generate(
                 with without_programs():
                     converter.start()
             except (NbGraderException, SystemExit, RuntimeError) as error:
-                why = _reason(said) or error
+                why = _malformed(directory, assignment) or _reason(said) or error
                 raise CourseError(f"nbgrader could not release {assignment}: {why}") from error
     folder = directory.format_path(directory.release_directory, ".", assignment)
     return Path(folder) / f"{assignment}.ipynb"
+
+
+def _malformed(directory: Any, assignment: str) -> str:
+    """What is wrong with the metadata of a source, in nbgrader's words; empty if nothing is."""
+    from nbgrader.nbgraderformat import MetadataValidator, SchemaTooNewError, SchemaTooOldError
+
+    folder = directory.format_path(directory.source_directory, ".", assignment)
+    notebook = nbformat.read(Path(folder) / f"{assignment}.ipynb", as_version=4)
+    validator, where = MetadataValidator(), ""
+    try:
+        for cell in notebook.cells:
+            where = f"the cell {cells.grade_id(cell) or repr(cell.source.strip()[:40])}: "
+            validator.validate_nb(nbformat.v4.new_notebook(cells=[cell]))
+        where = ""
+        validator.validate_nb(notebook)
+    except (SchemaTooNewError, SchemaTooOldError):  # nbgrader itself says what to do
+        return ""
+    except Exception as error:  # nbgrader's own, and those of its schema
+        return where + _first_line(error)
+    return ""
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 @contextlib.contextmanager

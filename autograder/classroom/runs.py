@@ -160,12 +160,14 @@ def grade_assignment(
         notes = noted()
     for note in notes:
         _warn(console, note)
-    blocked = [g.student for g in graded if g.blocked]
+    blocked = [(g.student, c) for g in graded for c in g.grades if c.verdict == Verdict.INTERNAL]
     if blocked:
-        few = escape(printable(", ".join(blocked[:5])))
+        students = [*dict.fromkeys(student for student, _ in blocked)]
+        few = escape(printable(", ".join(students[:5])))
+        why = escape(printable(f"{blocked[0][1].exercise}: {blocked[0][1].headline}"))
         console.print(
-            f"[bold red]{counted(len(blocked), 'submission')} could not be graded through our own "
-            f"fault[/] ({few}): their grades are left open. Run it again."
+            f"[bold red]{counted(len(students), 'submission')} could not be graded through our own "
+            f"fault[/] ({few}): their grades are left open. Run it again. The first: {why}"
         )
     files = escape(", ".join(map(str, paths)))
     console.print(f"[green]✓[/] {counted(len(graded), 'submission')}; results in {files}")

@@ -28,7 +28,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Self
 
 from ..exercise import Certain, Foresight
-from ..verdict import Failure, Lost, Verdict
+from ..verdict import Failure, Lost, Verdict, failure_of
 from . import ahead, measure, replies, wire
 from .parent import Parent
 from .remote import Remote, reference
@@ -492,7 +492,7 @@ class Worker:
             self._die(Verdict.TIMEOUT, _took(seconds), traceback=trace)
         memory = "MemoryError" in kinds or "can't allocate memory" in message
         verdict = Verdict.MEMORY if memory else Verdict.ERROR
-        raise Failure(verdict, message, kinds=kinds, traceback=trace)
+        raise failure_of(kinds)(verdict, message, kinds=kinds, traceback=trace)
 
     def _remote(self, number: int, label: str) -> Remote:
         return Remote(self, number, label)

@@ -24,8 +24,9 @@ class Remote:
     Call it, read and set its attributes, or index it, as if it were here: plain data goes over and
     comes back by value, everything else comes back as a handle, and a handle may be an argument.
     An array argument that the student's code changes in place is changed here, too. Whatever goes
-    wrong on the other side is raised as `autograder.verdict.Failure`. Python's own protocols
-    (iteration, comparison, ``__array__``, ...) do not cross.
+    wrong on the other side is raised as `autograder.verdict.Failure`, which ``except ValueError``
+    catches too if it was one. Python's own protocols (iteration, comparison, ``__array__``, ...) do
+    not cross.
     """
 
     __slots__ = ("_remote_label", "_remote_number", "_remote_worker")

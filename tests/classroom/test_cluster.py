@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -75,7 +77,32 @@ def test_a_scheduler_that_is_not_there_is_said_plainly(desk):
         next(results)
 
 
-@pytest.mark.parametrize("address", ["scheduler", "http://127.0.0.1:9"])
+def test_a_scheduler_that_goes_away_gives_nobody_an_open_grade(cluster, desk):
+    slow = desk.fill_in(above="import time\ntime.sleep(1.5)")
+    submissions = [desk.read(slow, f"student-{number}") for number in range(9)]
+    results = grade_on_cluster(
+        cluster.scheduler_address, desk.assignment, submissions, SECRET, limits=LIMITS
+    )
+    stop = threading.Timer(2, cluster.close)
+    stop.start()
+    with pytest.raises(CourseError, match=r"went away. What was graded is kept"):
+        list(results)
+    stop.join()
+
+
+def test_a_scheduler_without_workers_is_said_plainly(cluster, desk):
+    cluster.scale(0)
+    with distributed.Client(cluster) as client:
+        while client.scheduler_info()["workers"]:
+            time.sleep(0.1)
+    results = grade_on_cluster(
+        cluster.scheduler_address, desk.assignment, [], SECRET, limits=LIMITS
+    )
+    with pytest.raises(CourseError, match=r"has no workers yet. Start some, with: dask worker tcp"):
+        next(results)
+
+
+@pytest.mark.parametrize("address", ["scheduler", "http://127.0.0.1:9", "tls://127.0.0.1:9"])
 def test_what_is_no_address_is_said_at_once(address, desk, monkeypatch):
     monkeypatch.setattr(distributed, "Client", None)  # would leave a traceback behind
     with pytest.raises(CourseError, match=f"no Dask scheduler at {address}"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import os
 import re
@@ -16,14 +17,14 @@ from functools import partial
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from classroom_helpers import NOTEBOOK, SLUG, as_bytes, nbgrader
+from classroom_helpers import NOTEBOOK, SECRET, SLUG, as_bytes, nbgrader
 from nbgrader.api import Gradebook
 
-from autograder.classroom import gradebook, runs
+from autograder.classroom import cells, gradebook, grading, runs
 from autograder.classroom.gradebook import record, write_notebook, write_whole
 from autograder.classroom.judges import lost
 from autograder.classroom.release import CourseError, course_directory
-from autograder.classroom.submissions import find_submissions
+from autograder.classroom.submissions import Assignment, find_submissions
 
 PENALTY = """
 from nbgrader.plugins import BasePlugin
@@ -46,11 +47,7 @@ def grade_all(course, desk):
         directory = course_directory(course)
         graded = []
         for handed in find_submissions(course / "submitted", SLUG):
-            from classroom_helpers import SECRET
-
-            from autograder.classroom.grading import grade
-
-            graded.append(grade(desk.assignment, handed.read(), desk.pool, SECRET))
+            graded.append(grading.grade(desk.assignment, handed.read(), desk.pool, SECRET))
             write_notebook(directory, graded[-1])
         return record(course, desk.assignment, graded)
 
@@ -296,6 +293,44 @@ class TestAgain:
         grade_all()
         asked = {name for name, g in book.grades().items() if g.needs_manual_grade}
         assert asked == {"leakage", "test_standardize"}
+
+    @pytest.mark.parametrize(("now", "said"), [(2, "2 now, not 4"), (6, "6 now, not 4")])
+    def test_other_points_ask_for_another_look(self, now, said, hand_in, course, desk, book):
+        def grade_out_of(points):
+            source = copy.deepcopy(desk.assignment.source)
+            (cell,) = [c for c in source.cells if cells.grade_id(c) == "leakage"]
+            cell.metadata.nbgrader.points = points
+            (course / "solutions" / SLUG / f"{SLUG}.py").unlink(missing_ok=True)
+            nbformat.write(source, course / "solutions" / SLUG / NOTEBOOK)
+            assignment = Assignment.load(course, SLUG)
+            found = find_submissions(course / "submitted", SLUG)
+            return record(
+                course,
+                assignment,
+                [grading.grade(assignment, handed.read(), desk.pool, SECRET) for handed in found],
+            )
+
+        def asked(student):
+            return {n for n, g in book.grades(student).items() if g.needs_manual_grade}
+
+        notebook = desk.fill_in()
+        notebook.cells[-1].source = "Because."
+        for student in ("ada", "bob", "eve"):
+            hand_in(student, notebook)
+        assert grade_out_of(4) == []
+        for student, points in (("ada", 4.0), ("eve", 1.5)):
+            given = book.grades(student)["leakage"]
+            given.manual_score, given.needs_manual_grade = points, False
+            book.book.db.commit()
+        (note,) = grade_out_of(now)
+        assert note.startswith(f"leakage is worth {said}: the points that a person gave are kept")
+        assert note.endswith("(ada 4, eve 1.5)")
+        assert book.scores("ada")["leakage"] == 4.0
+        assert asked("ada") == asked("bob") == asked("eve") == {"leakage"}
+        book.grades("ada")["leakage"].needs_manual_grade = False
+        book.book.db.commit()
+        assert grade_out_of(now) == []
+        assert asked("ada") == set()
 
     def test_another_score_of_ours_asks_for_another_look(self, hand_in, grade_all, book):
         hand_in("eve")
@@ -645,8 +680,6 @@ def after(template, desk, tmp_path_factory):
 
     from classroom_helpers import SECRET
 
-    from autograder.classroom.grading import grade
-
     course = tmp_path_factory.mktemp("after") / "course"
     shutil.copytree(template, course)
     code = (
@@ -671,7 +704,7 @@ def after(template, desk, tmp_path_factory):
     (course / "submitted" / "late" / SLUG / "timestamp.txt").write_text("not a time")
     (course / "submitted" / "late" / SLUG / NOTEBOOK).write_bytes(b"{")
     graded = [
-        grade(desk.assignment, s.read(), desk.pool, SECRET)
+        grading.grade(desk.assignment, s.read(), desk.pool, SECRET)
         for s in find_submissions(course / "submitted", SLUG)
     ]
     for result in graded:

@@ -147,14 +147,14 @@ class TestShown:
 class TestPlainTests:
     """Graded cells without a report: other courses have them."""
 
-    def outcome(self, desk, code, points=2.0):
+    def outcome(self, desk, code, points=2.0, answers=None):
         import nbformat
 
         from autograder.classroom.grading import Session, _test
 
         info = {"grade": True, "grade_id": "t", "points": points, "solution": False}
         cell = nbformat.v4.new_code_cell(code, metadata={"nbgrader": info})
-        submission = desk.read(desk.fill_in())
+        submission = desk.read(desk.fill_in(answers))
         with Session(desk.pool) as session:
             for each in submission.cells:
                 if each.code and "check" not in each.source:
@@ -183,6 +183,7 @@ class TestPlainTests:
             ("-float('inf')", 0.0),
             ("__import__('numpy').float64(1.5)", 1.5),
             ("__import__('numpy').float64('nan')", 0.0),
+            ("__import__('numpy').int64(1)", 1.0),
             ("2.0000000001", 2.0),
         ],
     )
@@ -192,6 +193,58 @@ class TestPlainTests:
         assert grade.score == score
         assert type(grade.score) is float
         assert output["data"]["text/plain"] == repr(score)
+
+    def test_part_of_the_points_is_said(self, desk):
+        grade, _ = self.outcome(desk, "1.5")
+        assert (grade.verdict, grade.headline) == (Verdict.WRONG, "1.5 of 2 points")
+
+    @pytest.mark.parametrize(
+        ("raises", "catches"),
+        [
+            ("ValueError", "ValueError"),
+            ("KeyError", "LookupError"),
+            ("type('Odd', (ValueError,), {})", "ValueError"),
+        ],
+    )
+    def test_an_answer_should_raise_an_exception(self, raises, catches, desk):
+        cell = f"""
+try:
+    standardize(1)
+except {catches}:
+    pass
+else:
+    raise AssertionError("it raises nothing")
+"""
+        right = f"def standardize(X):\n    raise {raises}('no')"
+        wrong = "def standardize(X):\n    return X"
+        other = "def standardize(X):\n    raise ZeroDivisionError('no')"
+        grades = [self.outcome(desk, cell, answers={"standardize": a}) for a in (right, wrong)]
+        assert [(g.score, g.headline) for g, _ in grades] == [(2, ""), (0, "it raises nothing")]
+        grade, _ = self.outcome(desk, cell, answers={"standardize": other})
+        assert (grade.score, grade.verdict, grade.headline) == (0, Verdict.ERROR, "no")
+
+    def test_an_exception_without_words_is_named(self, desk):
+        empty = {"standardize": "def standardize(X):\n    raise NotImplementedError()"}
+        grade, _ = self.outcome(desk, "standardize(1)", answers=empty)
+        assert (grade.score, grade.headline) == (0, "NotImplementedError")
+
+    @pytest.mark.parametrize(
+        ("code", "said"),
+        [
+            ("np.testing.assert_allclose(1, 1)", "uses np, which neither it imports nor"),
+            ("def looks():\n    return wine\nlooks()", "uses wine, which neither it imports nor"),
+            ("import helpers_of_ours", "cannot import what it needs: No module named"),
+        ],
+    )
+    def test_what_a_cell_lacks_is_not_the_students_fault(self, code, said, desk):
+        grade, _ = self.outcome(desk, code)
+        assert (grade.score, grade.verdict) == (None, Verdict.INTERNAL)
+        assert said in grade.headline
+
+    def test_a_name_that_a_wrong_answer_leaves_undefined_is(self, desk):
+        code = "if standardize is None:\n    found = 1\nassert found"
+        grade, _ = self.outcome(desk, code)
+        assert (grade.score, grade.verdict) == (0.0, Verdict.ERROR)
 
     def test_an_exercise_that_does_not_exist_is_our_mistake(self, desk):
         grade, _ = self.outcome(

@@ -171,6 +171,13 @@ def test_it_is_the_same_class_each_time():
     ]
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_chapter_may_have_few_exercises(count, monkeypatch):
+    short = replace(chapter(SLUG), exercises=chapter(SLUG).exercises[:count])
+    monkeypatch.setattr("autograder.classroom.sample.chapter", lambda slug: short)
+    assert len(sample_class(ROOT, SLUG)) > 20
+
+
 def test_ordinary_notebooks_are_valid(sample):
     for student, about in sample.deserved.items():
         if about["honest"]:
