@@ -310,7 +310,7 @@ def grade(
 @app.command()
 @clear_errors
 def check(
-    notebook: Annotated[Path, typer.Argument(help="Your notebook.")],
+    notebook: Annotated[Path, typer.Argument(help="Your notebook.", dir_okay=False)],
     course: Course = Path(),
 ) -> None:
     """Check a notebook as a student: the reports of its exercises, in the terminal."""

@@ -191,6 +191,14 @@ def _interrupted(*_):
     raise KeyboardInterrupt
 
 
+def _not_yet_imported(monkeypatch, *packages):
+    """Until the test ends, which puts back the modules and where the package names them."""
+    for package in (f"autograder.{name}" for name in packages):
+        monkeypatch.delattr(package, raising=False)
+        for module in [n for n in sys.modules if f"{n}.".startswith(f"{package}.")]:
+            monkeypatch.delitem(sys.modules, module)
+
+
 class TestErrors:
     @pytest.mark.parametrize("option", ["--cell-seconds", "--call-seconds"])
     def test_limits_that_a_notebook_cannot_have(self, option):
@@ -208,6 +216,11 @@ class TestErrors:
             monkeypatch.setattr("autograder.cli.chapters", broken)
             assert autograder("catalog").exit_code == code
 
+    def test_a_folder_is_not_a_notebook(self):
+        result = autograder("check", ".")
+        assert result.exit_code == 2
+        assert "file '.' is a directory" in result.output
+
     def test_an_unknown_chapter_suggests_the_nearest(self):
         stopped(
             autograder("verify", "feature_scalling"),
@@ -223,18 +236,14 @@ class TestErrors:
             assert command in output
 
     def test_a_package_that_only_checking_does_without(self, monkeypatch):
-        for name in [n for n in sys.modules if n.startswith("autograder.classroom")]:
-            monkeypatch.delitem(sys.modules, name)
+        _not_yet_imported(monkeypatch, "classroom")
         monkeypatch.setitem(sys.modules, "jupytext", None)
         stopped(autograder("verify", SLUGS[0]), "needs the package jupytext")
         stopped(autograder("check", "some.ipynb"), "pip install '.[classroom]'")
 
     @pytest.mark.parametrize("module", ["fcntl", "resource"])
     def test_what_windows_does_not_have_cannot_be_installed(self, module, monkeypatch):
-        for name in [
-            n for n in sys.modules if n.startswith(("autograder.classroom", "autograder.sandbox"))
-        ]:
-            monkeypatch.delitem(sys.modules, name)
+        _not_yet_imported(monkeypatch, "classroom", "sandbox")
         monkeypatch.setitem(sys.modules, module, None)
         result = autograder("check", "some.ipynb")
         stopped(result, "needs Linux or macOS (on Windows: WSL 2)")

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from autograder.verdict import Verdict
+from autograder.verdict import Failure, Verdict
 
 if TYPE_CHECKING:
     from autograder.classroom.grading import Graded
@@ -117,6 +117,9 @@ class Judges:
         A judge's process that dies takes no other grade with it: the submission that was being
         graded then, and those that failed through our own fault, are tried again, each in a process
         of its own, and are then reported as INTERNAL.
+
+        Raises:
+            CourseError: no worker can be started; the message says why.
         """
         setup = Setup(assignment, secret, require_walls)
         waiting = deque(submissions)
@@ -196,11 +199,19 @@ class _Process:
             self.connection.send(submission)
 
     def answer(self) -> tuple[Graded | None, Work]:
-        """Wait for the next result, None if it died instead, and return it with what was given."""
+        """Wait for the next result, None if it died instead, and return it with what was given.
+
+        Raises:
+            CourseError: no worker can be started; the message says why.
+        """
         try:
-            graded: Graded | None = self.connection.recv()
+            graded: Graded | str | None = self.connection.recv()
         except (EOFError, OSError):
             graded = None
+        if isinstance(graded, str):  # it cannot even begin, nor could another
+            from autograder.classroom.release import CourseError
+
+            raise CourseError(f"students' code cannot be run here: {graded}")
         return graded, self.given.popleft()
 
     def kill(self) -> None:
@@ -243,7 +254,12 @@ def _judge(connection: Connection, limits: Limits, core: int | None) -> None:
     handed: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_listen, args=(connection, handed), daemon=True).start()
     setup: Setup | None = None
-    with Pool(limits=limits) as pool:
+    try:
+        workers = Pool(limits=limits)
+    except (Failure, OSError) as error:
+        connection.send(str(error))
+        return
+    with workers as pool:
         collect_seldom()
         while data := handed.get():
             given = pickle.loads(data)

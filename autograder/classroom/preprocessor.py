@@ -8,7 +8,6 @@ in a kernel beside the tests asks the judge instead.
 from __future__ import annotations
 
 import atexit
-import hashlib
 import json
 from functools import cache
 from pathlib import Path
@@ -25,7 +24,7 @@ from autograder.classroom.gradebook import comments, forget
 from autograder.classroom.grading import grade
 from autograder.classroom.release import course_config
 from autograder.classroom.secret import course_secret
-from autograder.classroom.submissions import Assignment, Submission, parse
+from autograder.classroom.submissions import Assignment, from_bytes
 from autograder.sandbox.pool import Limits, Pool
 
 
@@ -60,12 +59,9 @@ class Judge(NbGraderPreprocessor):  # type: ignore[misc]
                 "c.Judge.without_walls = True in nbgrader_config.py"
             )
         data = json.dumps(nb).encode()
-        submission = Submission(
-            about["student"],
-            Path(about["notebook"]),
-            tuple(parse(data)[0]),
-            hashlib.sha256(data).hexdigest(),
-        )
+        submission = from_bytes(about["student"], Path(about["notebook"]), data)
+        if submission.problem:
+            raise NbGraderException(f"{submission.student}: {submission.problem}")
         secret = course_secret(course_config(course).CourseDirectory.get("course_id", ""))
         # Read each time: formgrader's process lives on when the instructor mends a test.
         assignment = Assignment.load(course, about["assignment"])

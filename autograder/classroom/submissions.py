@@ -309,6 +309,11 @@ def read_submission(student: str, path: Path) -> Submission:
         data = path.read_bytes()
     except OSError as error:
         return Submission(student, path, problem=f"the file cannot be read: {error.strerror}")
+    return from_bytes(student, path, data)
+
+
+def from_bytes(student: str, path: Path, data: bytes) -> Submission:
+    """The same, for a notebook that was read already."""
     digest = hashlib.sha256(data).hexdigest()
     try:
         found, notes = parse(data)
@@ -499,9 +504,14 @@ def _alike(ours: Given, cell: Cell) -> float:
         return 0.0
     if not len(ours.released) / 2 <= len(cell.source) <= 2 * len(ours.released):
         return 0.0
-    # Words, counted: it takes linear time, whatever a submission was made to look like.
-    said, theirs = (Counter(re.findall(r"\w+", text)) for text in (ours.released, cell.source))
+    said, theirs = _words(ours.released), _words(cell.source)
     return 2 * (said & theirs).total() / max(1, said.total() + theirs.total())
+
+
+@functools.lru_cache(maxsize=2 * MAX_CELLS)
+def _words(text: str) -> Counter[str]:
+    """The words of a cell, counted: in linear time, whatever it was made to look like."""
+    return Counter(re.findall(r"\w+", text))
 
 
 def _answers(ours: Given, cell: Cell, defines: Callable[[], frozenset[str]]) -> float:

@@ -16,7 +16,7 @@ from autograder.chapters import chapter
 from autograder.classroom.grading import Graded, grade
 from autograder.classroom.judges import Judges
 from autograder.classroom.sample import DESERVED, Draft, write_sample_class
-from autograder.classroom.submissions import Assignment, Submission, Unreadable, parse
+from autograder.classroom.submissions import Assignment, Submission, from_bytes
 from autograder.exercise import Chapter
 from autograder.sandbox.pool import Limits, Pool
 
@@ -89,12 +89,7 @@ class Desk:
     def read(self, notebook: NotebookNode | bytes, student: str = "eve") -> Submission:
         """A submission of a notebook, as intake reads it."""
         data = notebook if isinstance(notebook, bytes) else as_bytes(notebook)
-        path = Path(student, SLUG, NOTEBOOK)
-        try:
-            found, notes = parse(data)
-        except Unreadable as error:
-            return Submission(student, path, digest="0", problem=str(error))
-        return Submission(student, path, tuple(found), "0", notes=tuple(notes))
+        return from_bytes(student, Path(student, SLUG, NOTEBOOK), data)
 
     def grade(self, notebook: NotebookNode | bytes, student: str = "eve") -> Graded:
         """What a notebook earns."""

@@ -22,9 +22,11 @@ from rich.console import Console
 
 from autograder.classroom import judges
 from autograder.classroom import ledger as ledger_module
+from autograder.classroom.release import CourseError
 from autograder.classroom.runs import Options, grade_assignment
 from autograder.classroom.sample import as_answer
 from autograder.sandbox.pool import Limits
+from autograder.verdict import Failure, Verdict
 
 KILLS = 50
 # What stands in the command line of a warm parent and its workers, and nowhere else.
@@ -231,6 +233,18 @@ def test_a_warm_parent_that_dies_costs_no_grade(few, warm, subject, hand_in, des
     assert again.exitcode == 0
     full = sum(e.points for e in subject.exercises)
     assert scores(course) == {**deserved(subject), "a-slow-student": full}
+
+
+def test_where_no_worker_can_start_the_run_says_why(few, monkeypatch):
+    def fails(**_):
+        raise Failure(Verdict.INTERNAL, "cannot preload numpy")
+
+    monkeypatch.setattr("autograder.sandbox.pool.Pool", fails)
+    monkeypatch.setattr(judges, "_METHOD", "fork")
+    with pytest.raises(CourseError, match="cannot be run here: cannot preload numpy"):
+        grade(few)
+    assert ledger(few) == []
+    assert not (few / "gradebook.db").exists() or scores(few) == {}
 
 
 FILL = """

@@ -6,14 +6,16 @@ import os
 import signal
 import time
 
+import nbformat
 import pytest
 from classroom_helpers import LIMITS, SECRET, SLUG, Desk, grade_class
+from nbgrader.converters.base import NbGraderException
 
 from autograder.classroom import preprocessor
 from autograder.classroom.cells import grade_id
 from autograder.classroom.grading import Session, harmless
 from autograder.classroom.judges import Setup, judge_one
-from autograder.classroom.submissions import Given
+from autograder.classroom.submissions import MAX_CELLS, Given
 from autograder.sandbox.pool import Limits, Pool
 from autograder.verdict import Failure, Verdict
 
@@ -290,17 +292,27 @@ def double(x): return 2 * x
         assert found["double"](3) == 6
 
 
-def test_within_nbgrader_a_test_that_was_mended_is_used_at_once(course, desk, monkeypatch):
-    """Formgrader's button grades in a process that lives for days."""
+@pytest.fixture
+def within_nbgrader(course, desk, monkeypatch):
+    """The notebook that nbgrader's own autograde makes of another."""
     monkeypatch.setattr(preprocessor, "_pool", lambda _: desk.pool)
+    about = {"student": "eve", "notebook": SLUG, "assignment": SLUG}
+    place = {"path": str(course / "autograded" / "eve" / SLUG)}
+
+    def graded(notebook):
+        resources = {"nbgrader": about, "metadata": place}
+        return preprocessor.Judge().preprocess(notebook, resources)[0]
+
+    return graded
+
+
+def test_within_nbgrader_a_test_that_was_mended_is_used_at_once(course, desk, within_nbgrader):
+    """Formgrader's button grades in a process that lives for days."""
     source = course / "solutions" / SLUG / f"{SLUG}.py"
 
     def shown():
-        about = {"student": "eve", "notebook": SLUG, "assignment": SLUG}
-        place = {"path": str(course / "autograded" / "eve" / SLUG)}
-        resources = {"nbgrader": about, "metadata": place}
-        notebook, _ = preprocessor.Judge().preprocess(desk.fill_in(), resources)
-        (found,) = [c for c in notebook.cells if grade_id(c) == "test_min_max_scale"]
+        cells = within_nbgrader(desk.fill_in()).cells
+        (found,) = [c for c in cells if grade_id(c) == "test_min_max_scale"]
         return float(found.outputs[0]["data"]["text/plain"])
 
     full = shown()
@@ -308,6 +320,13 @@ def test_within_nbgrader_a_test_that_was_mended_is_used_at_once(course, desk, mo
         source.read_text().replace('check(\n    "min_max', '0.5 or check(\n    "min_max')
     )
     assert (full, shown()) == (desk.subject.exercises[0].points, 0.5)
+
+
+def test_within_nbgrader_what_cannot_be_read_gets_no_grade_and_a_sentence(desk, within_nbgrader):
+    notebook = desk.fill_in()
+    notebook.cells = [nbformat.v4.new_code_cell() for _ in range(MAX_CELLS + 1)]
+    with pytest.raises(NbGraderException, match=f"eve: the notebook has {MAX_CELLS + 1} cells"):
+        within_nbgrader(notebook)
 
 
 def test_what_we_compute_of_answers_is_in_their_time_too(desk):
