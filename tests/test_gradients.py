@@ -293,6 +293,20 @@ def test_a_leash_keeps_a_network_finite(lab):
         assert finite.all() == survives
 
 
+@pytest.mark.parametrize("normalization", ["none", "before"])
+def test_a_rate_may_fall_from_layer_to_layer(lab, normalization):
+    """A million times the rate below harms; the layer below the top keeps its rate."""
+    depth, _ = lab
+    options = {"width": 20, "steps": 20, "batch": 16, "normalization": normalization}
+    usual = [depth.train("relu", layers, [0.3], [0.1], [0], **options)[0] for layers in (1, 2)]
+    scores = [
+        depth.train("relu", layers, [0.3], [0.1], [0], growth=growth, **options)[0]
+        for layers, growth in ((1, 1e-6), (2, 1.0), (2, 1e-6))
+    ]
+    np.testing.assert_array_equal(scores[:2], usual)
+    assert scores[2] < usual[1] - 0.02
+
+
 def test_numbers_are_written_with_powers_of_ten(lab):
     depth, _ = lab
     assert [depth.power(x) for x in (0, 0.5, 123.4, 3.2e-31, 4e9)] == [

@@ -452,6 +452,24 @@ def test_looks_right(name: str, theme: str, width: int, browser: Browser, addres
     assert not faults, "\n".join(["", *faults])
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_figure_reaches_from_edge_to_edge_of_a_phone(
+    theme: str, browser: Browser, site: Path
+) -> None:
+    """Its letters are small there; a caption keeps the margins of the text."""
+    tab = browser.new_page(viewport={"width": 390, "height": 900}, color_scheme=theme)
+    tab.goto((site / "book" / "gradients.html").as_uri())
+    figures = tab.locator("figure:has(img)")
+    assert figures.count() > 2
+    for figure in figures.all():
+        image, caption = (figure.locator(part).first for part in ("img", "figcaption p"))
+        assert image.bounding_box()["width"] > 380
+        assert image.evaluate("image => getComputedStyle(image).borderLeftStyle") == "none"
+        text = tab.locator("article section > p").first.bounding_box()
+        assert abs(caption.bounding_box()["x"] - text["x"]) < 1
+    tab.close()
+
+
 def test_pale_words_are_seen(browser: Browser, site: Path) -> None:
     """Also where a word stands for all that look like it."""
     tab = browser.new_page()

@@ -203,6 +203,7 @@ def train(
     batch: int = 64,
     normalization: Normalization = "none",
     max_norm: float = np.inf,
+    growth: float = 1.0,
 ) -> tuple[Array, NDArray[np.bool_]]:
     """Train R classifiers of the digits side by side by plain SGD, and test them.
 
@@ -219,6 +220,9 @@ def train(
         How many batches of how many samples.
     max_norm : float
         Where the global norm of each network's gradient is clipped.
+    growth : float
+        Each hidden layer's rate is smaller than that of the hidden layer above it by this factor,
+        by which its gradient may be larger. The last hidden layer and the top keep the rate.
 
     Returns
     -------
@@ -257,6 +261,9 @@ def train(
                 h = ACTIVATIONS[activation](h)
         return h @ parameters[depth]
 
+    # How many hidden layers are above that of each parameter; scale and shift come last, in pairs.
+    above = [*range(depth - 1, -1, -1)]
+    above += [0] + [n for n in above for _ in range(2)] * (normalization != "none")
     draws = [np.random.default_rng([seed, 5]) for seed in seeds]
     rate = torch.as_tensor(np.asarray(lrs, dtype=np.float32)).reshape(-1, 1, 1)
     row = torch.arange(len(seeds))[:, None]
@@ -269,8 +276,8 @@ def train(
         norm = torch.stack([(g**2).sum(dim=(1, 2)) for g in gradients]).sum(dim=0).sqrt()
         shrink = torch.clamp(max_norm / norm, max=1.0).reshape(-1, 1, 1)
         with torch.no_grad():
-            for p, g in zip(parameters, gradients, strict=True):
-                p -= rate * shrink * g
+            for p, g, n in zip(parameters, gradients, above, strict=True):
+                p -= rate / growth**n * shrink * g
     with torch.no_grad():
         scores = logits(torch.cat([X, X_test], dim=1), X.shape[1])[:, X.shape[1] :]
         accuracy = (scores.argmax(dim=2) == y_test).double().mean(dim=1)
