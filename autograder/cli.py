@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -68,7 +69,11 @@ def clear_errors(command: Command) -> Command:
             if error.filename is None and not full:
                 raise
             where = f"{error.filename}: " if error.filename is not None else ""
-            _stop(f"{where}{error.strerror}")
+            advice = ""
+            if full:
+                places = f"in the course directory or in {tempfile.gettempdir()}"
+                advice = f". Make room, {places}, and run the same command again"
+            _stop(f"{where}{error.strerror}{advice}")
         except Exception as error:
             if type(error).__name__ != "CourseError":  # imported only where it can be raised
                 raise

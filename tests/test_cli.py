@@ -214,7 +214,9 @@ class TestErrors:
                 raise error
 
             monkeypatch.setattr("autograder.cli.chapters", broken)
-            assert autograder("catalog").exit_code == code
+            result = autograder("catalog")
+            assert result.exit_code == code
+            assert ("Make room" in result.output) == (code == 2)
 
     def test_a_folder_is_not_a_notebook(self):
         result = autograder("check", ".")

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -84,7 +85,8 @@ class TestProve:
             return 2 * x
 
         found = faults(mistakes=(harmless,))
-        assert "the mistake harmless is not caught (seed 0)" in found
+        assert found.count("the mistake harmless is not caught (seeds 0, 1, 2, 3, 4)") == 1
+        assert sum("harmless" in fault for fault in found) == 1, "said once"
 
     def test_a_mistake_that_is_taken_for_another(self):
         @mistake(earns=1, hint="?")
@@ -93,7 +95,10 @@ class TestProve:
             return x * x
 
         found = faults(mistakes=(squares, multiplies_by_itself))
-        assert found[0] == "the mistake multiplies_by_itself is diagnosed as squares (seed 0)"
+        assert (
+            found[0]
+            == "the mistake multiplies_by_itself is diagnosed as squares (seeds 0, 1, 2, 3, 4)"
+        )
 
     def test_a_mistake_that_deserves_other_points(self):
         @mistake(earns=3, hint="?")
@@ -102,7 +107,7 @@ class TestProve:
             return x * 3
 
         assert faults(mistakes=(triples,))[0] == (
-            "the mistake triples earns 1.0 where it deserves 3 (seed 0)"
+            "the mistake triples earns 1.0 where it deserves 3 (seeds 0, 1, 2, 3, 4)"
         )
 
     def test_a_mistake_that_shows_only_now_and_then(self):
@@ -113,13 +118,16 @@ class TestProve:
 
         found = faults(mistakes=(sometimes,), probes=(one_number, nothing_stays_nothing))
         assert any("is not caught" in fault for fault in found)
+        seeds = " ".join(re.findall(r"\(seeds? ([\d, ]+)\)", "\n".join(found)))
+        assert set(map(int, re.findall(r"\d", seeds))) < set(rooms.SEEDS), "some seeds show it"
 
     def test_a_right_answer_that_does_not_pass(self):
         def thrice(x):
             return x * 3
 
         found = faults(alternatives=(thrice,))
-        assert found[0].startswith("the right answer thrice earns 1.0 of 3 (seed 0): the result: 3")
+        (said,) = found
+        assert said.startswith("the right answer thrice earns 1.0 of 3 (seeds 0, 1, 2, 3, 4): the")
 
     def test_a_reference_that_fails(self):
         def broken(x):
@@ -320,11 +328,22 @@ def test_the_command_fails_and_says_why(command):
     result = command(Chapter(CHAPTER.slug, "Broken", (broken,)))
     output = " ".join(result.output.split())
     assert result.exit_code == 1
-    assert "✗ double: the mistake harmless is not caught (seed 0)" in output
+    assert "✗ double: the mistake harmless is not caught (seeds 0, 1, 2, 3, 4)" in output
     assert "✗ double: no probe catches line 2: return x * 2 → return x / 2" in output
     assert "✗ double: no mutant survives as `return x * 7`: drop it from equivalents" in output
     assert "✗ notebook: no cell grades double" in output
     assert "Traceback" not in output
+
+
+def test_the_command_names_a_chapter_that_has_the_same_exercise(command, monkeypatch):
+    monkeypatch.setattr(rooms, "prove", rooms.Proof)
+    other = chapter("whitening")
+    name = other.exercises[0].name
+    twice = dataclasses.replace(DOUBLE, name=name)
+    result = command(Chapter(CHAPTER.slug, "Twice", (twice,)))
+    said = " ".join(result.output.split())
+    assert result.exit_code == 1
+    assert f"✗ {name}: the chapter whitening has an exercise of this name, too" in said
 
 
 def test_the_command_shows_brackets_as_they_are(command):

@@ -80,7 +80,8 @@ class Summary:
         counts: how many students earned which share, in ten steps from 0 to 1, and 1 itself.
         full: how many earned everything.
         graded: how many have a score.
-        waiting: how many have none yet.
+        waiting: how many wait for a person.
+        lost: how many have none because we failed.
         mistakes: (how often, what) of the diagnosed mistakes, the most frequent first.
     """
 
@@ -91,6 +92,7 @@ class Summary:
     full: int
     graded: int
     waiting: int
+    lost: int
     mistakes: tuple[tuple[int, str], ...]
 
 
@@ -110,7 +112,8 @@ def summaries(graded: Sequence[Graded]) -> list[Summary]:
                 counts,
                 counts[10],
                 len(scores),
-                len(grades) - len(scores),
+                sum(g.score is None and not g.verdict for g in grades),
+                sum(g.verdict == Verdict.INTERNAL for g in grades),
                 tuple((n, text) for text, n in mistakes.most_common(8)),
             )
         )

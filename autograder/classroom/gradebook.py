@@ -415,6 +415,8 @@ def comments(assignment: Assignment, result: Graded) -> dict[str, str]:
 def _comment(grade: CellGrade) -> str:
     if grade.verdict == Verdict.MISSING and not grade.report:
         return "No response." if grade.headline == "no answer" else grade.headline
+    if grade.verdict == Verdict.INTERNAL:  # nbgrader's feedback shows an open score as 0
+        return f"Not graded yet, through no fault of yours: {grade.headline}"
     report = grade.report or {}
     said = [f"{d['summary']} {d['hint']}" for d in report.get("diagnoses", [])]
     if said and report.get("uses"):

@@ -122,8 +122,12 @@ class Ledger:
         trace: TracebackType | None,
     ) -> None:
         if self._file is not None:
-            with self._file:
-                os.fsync(self._file.fileno())
+            try:
+                with self._file:
+                    os.fsync(self._file.fileno())
+            except OSError as failed:
+                if error is None:  # one that is on its way says more
+                    raise unwritable(self.path, failed) from failed
 
     def knows(self, student: str) -> bool:
         """Whether something was decided about a student under the same circumstances."""

@@ -65,18 +65,34 @@ class Result:
 def write(folder: Path) -> list[Path]:
     """Write ``index.html`` and ``index.csv`` beside the results of the assignments in a folder.
 
-    Nothing is written where there are no results.
+    Nothing is written where there are no results. What `strays` names is left out.
 
     Raises:
         CourseError: a result cannot be read, or the files cannot be written.
     """
-    results = [read(path) for path in sorted(folder.glob("*.json"), key=_in_course_order)]
+    found = set(folder.glob("*.json")) - set(strays(folder))
+    results = [read(path) for path in sorted(found, key=_in_course_order)]
     if not results:
         return []
     made = {"index.html": as_html(results), "index.csv": as_csv(results)}
     for name, text in made.items():
         write_whole(folder / name, text)
     return [folder / name for name in made]
+
+
+def strays(folder: Path) -> list[Path]:
+    """The JSON files in a folder that are no results of grading: there is no ledger of them.
+
+    A result that was spoilt has one.
+    """
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        if not path.with_name(f"{path.stem}.ledger.jsonl").exists():
+            try:
+                read(path)
+            except CourseError:
+                found.append(path)
+    return found
 
 
 def read(path: Path) -> Result:

@@ -22,7 +22,7 @@ from traitlets import Bool, Float
 
 from autograder.classroom.gradebook import comments, forget
 from autograder.classroom.grading import grade
-from autograder.classroom.release import course_config
+from autograder.classroom.release import CourseError, course_config
 from autograder.classroom.secret import course_secret
 from autograder.classroom.submissions import Assignment, from_bytes
 from autograder.sandbox.pool import Limits, Pool
@@ -47,8 +47,18 @@ class Judge(NbGraderPreprocessor):  # type: ignore[misc]
         """Put the outputs of the judge into a notebook that nbgrader is grading.
 
         Raises:
-            NbGraderException: a grade is missing through our own fault, or walls are.
+            NbGraderException: a grade is missing through our own fault, walls are, or the course
+                cannot be read.
         """
+        try:
+            return self._graded(nb, resources)
+        except (CourseError, NbGraderException) as error:
+            self.log.error("%s", error)  # nbgrader shows a traceback of whatever is raised
+            raise NbGraderException(str(error)) from None
+
+    def _graded(
+        self, nb: NotebookNode, resources: dict[str, Any]
+    ) -> tuple[NotebookNode, dict[str, Any]]:
         about = resources["nbgrader"]
         course = _course(Path(resources["metadata"]["path"]))
         pool = _pool(Limits(cell_seconds=self.cell_seconds, call_seconds=self.call_seconds))

@@ -60,12 +60,19 @@ def grade_course(
     Without names: the chapters of which there are submissions.
 
     Raises:
-        CourseError: see `grade_assignment`; the page then shows what was graded before.
+        CourseError: no chapter was handed in, or see `grade_assignment`; the page then shows what
+            was graded before.
     """
     folder = course / "grades"
     if not names:
         submitted = course / str(course_directory(course).submitted_directory)
-        names = [slug for slug in SLUGS if find_submissions(submitted, slug)] or SLUGS
+        names = [slug for slug in SLUGS if find_submissions(submitted, slug)]
+        if not names:
+            raise CourseError(
+                f"there are no submissions of any chapter in {submitted}. They belong in "
+                f"{submitted}/<student>/<chapter>/<chapter>.ipynb. An assignment of your own is "
+                "graded when it is named: autograder grade <assignment>"
+            )
     try:
         for name in names:
             grade_assignment(console, course, name, options, judges)
@@ -73,6 +80,8 @@ def grade_course(
         with contextlib.suppress(CourseError):
             overview.write(folder)
         raise
+    for path in overview.strays(folder):
+        _warn(console, f"{path} is no result of grading, and is left out of the page of the class")
     files = escape(", ".join(map(str, overview.write(folder))))
     console.print(f"[green]✓[/] the class in all assignments so far: {files}")
 
@@ -164,10 +173,14 @@ def grade_assignment(
     if blocked:
         students = [*dict.fromkeys(student for student, _ in blocked)]
         few = escape(printable(", ".join(students[:5])))
-        why = escape(printable(f"{blocked[0][1].exercise}: {blocked[0][1].headline}"))
+        first = blocked[0][1]
+        why = escape(printable(f"{first.exercise}: {first.headline}"))
+        theirs = first.headline.startswith("the graded cell")  # the instructor's, not ours
+        again = "Mend the graded cell, and run" if theirs else "Run"
         console.print(
-            f"[bold red]{counted(len(students), 'submission')} could not be graded through our own "
-            f"fault[/] ({few}): their grades are left open. Run it again. The first: {why}"
+            f"[bold red]{counted(len(students), 'submission')} could not be graded, through no "
+            f"fault of the students[/] ({few}): their grades are left open. {again} the same "
+            f"command again. The first: {why}"
         )
     files = escape(", ".join(map(str, paths)))
     console.print(f"[green]✓[/] {counted(len(graded), 'submission')}; results in {files}")
@@ -323,6 +336,7 @@ def _assignment_of(course: Path, path: Path) -> Assignment:
         if name in SLUGS:
             return Assignment.load(course, name)
     raise CourseError(
-        f"{path.name} belongs to no chapter: keep the name that it was handed out with "
+        f"{path.name} belongs to no chapter, and nothing else can be checked here: keep the name "
+        "that it was handed out with "
         f"({', '.join(s + '.ipynb' for s in SLUGS)})"
     )

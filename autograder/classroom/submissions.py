@@ -437,7 +437,9 @@ def worksheet(assignment: Assignment, submission: Submission) -> Worksheet:
             theirs = (origin.released.strip(), origin.source.strip())
             if cell.source.strip() not in theirs:
                 name = origin.name
-                sheet.repairs.append(f"{name} had been edited; the instructor's version was used")
+                sheet.repairs.append(
+                    f"{name} differs from the source; the instructor's version was used"
+                )
     for i, found in enumerate(place):
         if found is None:
             _put_back(sheet, assignment.given, i)

@@ -8,13 +8,14 @@ through, and the notebook's cells say the same as the exercises.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 
-from autograder.chapters import chapter
+from autograder.chapters import chapter, chapters
 from autograder.classroom import cells
 from autograder.classroom.release import read_source, release_text, source_path
 from autograder.classroom.sample import as_answer
@@ -90,6 +91,14 @@ def verify(course: Path, slug: str) -> Verification:
     subject = chapter(slug)
     source = read_source(source_path(course, slug))
     proofs = [prove(exercise) for exercise in subject.exercises]
+    for proof in proofs:
+        name = proof.exercise.name
+        for other in chapters():
+            if other.slug != slug and name in {e.name for e in other.exercises}:
+                proof.faults.append(
+                    f"the chapter {other.slug} has an exercise of this name, too: rename one of "
+                    "them, since `check` knows exercises by their names alone"
+                )
     release = nbformat.reads(release_text(course, slug), as_version=4)
     return Verification(subject, proofs, notebook_faults(subject, source, release))
 
@@ -97,29 +106,15 @@ def verify(course: Path, slug: str) -> Verification:
 def prove(exercise: Exercise) -> Proof:
     """Prove one exercise: its reference, alternatives, mistakes and mutants."""
     proof = Proof(exercise)
+    seeds: dict[str, list[str]] = {}
+    details: dict[str, str] = {}
     for seed in SEEDS:
-        for right in (exercise.reference, *exercise.alternatives):
-            report = judge(exercise, right, seed=seed)
-            if not report.passed:
-                proof.faults.append(
-                    f"the right answer {right.__name__} earns {report!r} of "
-                    f"{number(exercise.points)} (seed {seed}): {report.headline}"
-                )
-        for mistake in exercise.mistakes:
-            report = judge(exercise, mistake.implementation, seed=seed)
-            named = [d.mistake for d in report.diagnoses]
-            if report.passed:
-                proof.faults.append(f"the mistake {mistake.name} is not caught (seed {seed})")
-            elif named != [mistake.name]:
-                others = ", ".join(named) or "nothing"
-                proof.faults.append(
-                    f"the mistake {mistake.name} is diagnosed as {others} (seed {seed})"
-                )
-            if report.earned != mistake.earns:
-                proof.faults.append(
-                    f"the mistake {mistake.name} earns {report!r} where it deserves "
-                    f"{number(mistake.earns)} (seed {seed})"
-                )
+        for fault, detail in _faults(exercise, seed):
+            seeds.setdefault(fault, []).append(str(seed))
+            details.setdefault(fault, detail)
+    for fault, some in seeds.items():  # a fault is said once, however many seeds show it
+        where = f"seed{'s' * (len(some) > 1)} {', '.join(some)}"
+        proof.faults.append(f"{fault} ({where}){details[fault]}")
     unused = set(exercise.equivalents)
     for mutant in mutants(exercise.reference):
         proof.mutants += 1
@@ -132,6 +127,29 @@ def prove(exercise: Exercise) -> Proof:
             proof.survivors.append(mutant)
     proof.faults += [f"no mutant survives as `{text}`: drop it from equivalents" for text in unused]
     return proof
+
+
+def _faults(exercise: Exercise, seed: int) -> Iterator[tuple[str, str]]:
+    """What falls short on one seed: the fault, and what it looks like there."""
+    for right in (exercise.reference, *exercise.alternatives):
+        report = judge(exercise, right, seed=seed)
+        if not report.passed:
+            yield (
+                f"the right answer {right.__name__} earns {report!r} of {number(exercise.points)}",
+                f": {report.headline}",
+            )
+    for mistake in exercise.mistakes:
+        report = judge(exercise, mistake.implementation, seed=seed)
+        named = [d.mistake for d in report.diagnoses]
+        if report.passed:
+            yield f"the mistake {mistake.name} is not caught", ""
+            continue  # that it earns too much, too, is the same fault
+        if named != [mistake.name]:
+            others = ", ".join(named) or "nothing"
+            yield f"the mistake {mistake.name} is diagnosed as {others}", ""
+        if report.earned != mistake.earns:
+            deserved = f"earns {report!r} where it deserves {number(mistake.earns)}"
+            yield f"the mistake {mistake.name} {deserved}", ""
 
 
 def _caught(exercise: Exercise, mutant: Mutant) -> bool:

@@ -12,6 +12,7 @@ from bs4 import BeautifulSoup
 from rich.console import Console
 
 from autograder.classroom import export, runs
+from autograder.classroom.judges import lost
 from autograder.report import number
 
 EVIL = (
@@ -124,6 +125,12 @@ class TestHtml:
         assert "without these walls" in self.page(unwalled).get_text()
         assert "without these walls" not in self.page(graded).get_text()
         assert "missing: network, files" in export.as_csv(unwalled)
+
+    def test_what_we_failed_to_grade_waits_for_nobody(self, desk, graded):
+        page = self.page([graded[1], lost(desk.assignment, "unlucky", "no worker")])
+        cards = [article.get_text() for article in page.select("article")]
+        assert all("1 submission could not be graded" in card for card in cards)
+        assert not any("for a person to grade" in card for card in cards)
 
 
 def test_every_share_has_its_bar(graded):

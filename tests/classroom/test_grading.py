@@ -8,7 +8,16 @@ import time
 
 import nbformat
 import pytest
-from classroom_helpers import LIMITS, SECRET, SLUG, Desk, grade_class
+from classroom_helpers import (
+    LIMITS,
+    QUICKLY,
+    SECRET,
+    SLUG,
+    Desk,
+    autograder,
+    grade_class,
+    nbgrader,
+)
 from nbgrader.converters.base import NbGraderException
 
 from autograder.classroom import preprocessor
@@ -306,6 +315,19 @@ def within_nbgrader(course, desk, monkeypatch):
     return graded
 
 
+def test_a_fault_of_the_instructors_is_said_to_be_one(course, hand_in):
+    source = course / "solutions" / SLUG / f"{SLUG}.py"
+    test = 'check(\n    "min_max'
+    source.write_text(source.read_text().replace(test, f"np.zeros(1)\n{test}"))
+    hand_in("eve")
+    said = " ".join(autograder("grade", SLUG, "--course", course, *QUICKLY).split())
+    assert "1 submission could not be graded, through no fault of the students (eve)" in said
+    assert "Mend the graded cell, and run the same command again. The first: test_min_max" in said
+    nbgrader("generate_feedback", SLUG, cwd=course)
+    page = (course / "feedback" / "eve" / SLUG / f"{SLUG}.html").read_text(encoding="utf-8")
+    assert "Not graded yet, through no fault of yours: the graded cell uses np" in page
+
+
 def test_within_nbgrader_a_test_that_was_mended_is_used_at_once(course, desk, within_nbgrader):
     """Formgrader's button grades in a process that lives for days."""
     source = course / "solutions" / SLUG / f"{SLUG}.py"
@@ -327,6 +349,18 @@ def test_within_nbgrader_what_cannot_be_read_gets_no_grade_and_a_sentence(desk, 
     notebook.cells = [nbformat.v4.new_code_cell() for _ in range(MAX_CELLS + 1)]
     with pytest.raises(NbGraderException, match=f"eve: the notebook has {MAX_CELLS + 1} cells"):
         within_nbgrader(notebook)
+
+
+def test_within_nbgrader_a_course_that_cannot_be_read_is_said_in_a_sentence(
+    course, desk, within_nbgrader, caplog
+):
+    source = course / "solutions" / SLUG
+    (source / "second.ipynb").write_text("{}")
+    caplog.set_level("ERROR")
+    with pytest.raises(NbGraderException, match=r"also has second\.ipynb") as stopped:
+        within_nbgrader(desk.fill_in())
+    assert "an assignment is one notebook here" in caplog.text
+    assert stopped.value.__suppress_context__, "what led to it would be shown as well"
 
 
 def test_what_we_compute_of_answers_is_in_their_time_too(desk):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from classroom_helpers import LIMITS, SECRET
@@ -148,6 +150,29 @@ def test_nobody_else_can_write_that_something_was_said(file, open_ledger):
         file.write_bytes(first + last + lie)
         with open_ledger() as ledger:
             assert any("changed or taken out" in note for note in ledger.notes)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full file")
+def test_a_full_disk_is_said_with_the_files_name(open_ledger, graded):
+    """Also where the file cannot be closed, since what was not written is still to be."""
+    ledger = open_ledger()
+
+    def grade():
+        with ledger:
+            with open("/dev/full", "ab") as full:
+                os.dup2(full.fileno(), ledger._file.fileno())
+            ledger.append(graded["ada"])
+
+    with pytest.raises(CourseError, match=r"x\.ledger\.jsonl cannot be written: No space left"):
+        grade()
+
+
+def test_a_ledger_that_cannot_be_brought_to_the_disk(open_ledger, monkeypatch):
+    def fails(_):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(CourseError, match="cannot be written: No space left"), open_ledger():
+        monkeypatch.setattr(module.os, "fsync", fails)
 
 
 def test_two_runs_do_not_write_into_one_ledger(file, open_ledger, monkeypatch):

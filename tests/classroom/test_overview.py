@@ -107,8 +107,28 @@ def test_nothing_in_it_is_obeyed(name, tmp_path, graded):
 )
 def test_what_is_no_result_is_named(text, folder):
     (folder / "another.json").write_text(text)
+    assert overview.strays(folder) == [folder / "another.json"]
+    assert "84" not in {row["points"] for row in rows(folder)}, "another is left out"
+    (folder / "another.ledger.jsonl").touch()  # it was graded, so its result was spoilt
+    assert overview.strays(folder) == []
     with pytest.raises(CourseError, match="another"):
         overview.write(folder)
+
+
+def test_a_stray_file_ends_no_run(tmp_path, graded, monkeypatch):
+    def grade_assignment(_console, course, *_):
+        export.write(course / "grades", "Feature scaling", graded)
+
+    monkeypatch.setattr(runs, "grade_assignment", grade_assignment)
+    (tmp_path / "grades").mkdir()
+    stray = tmp_path / "grades" / "roster.json"
+    stray.write_text("[]")
+    console = Console(width=1000, file=io.StringIO())
+    runs.grade_course(console, tmp_path, ["feature_scaling"], None, None)
+    said = console.file.getvalue()
+    assert f"! {stray} is no result of grading, and is left out" in said
+    assert "grades/index.csv" in said
+    assert stray.exists()
 
 
 def test_the_same_class_gives_the_same_bytes(folder):
@@ -134,6 +154,13 @@ def test_an_assignment_that_is_not_graded_does_not_take_the_page_of_the_others(
     with pytest.raises(type(end)):
         runs.grade_course(Console(quiet=True), tmp_path, ["feature_scaling", "another"], None, None)
     assert "full" in (tmp_path / "grades" / "index.csv").read_text(encoding="utf-8")
+
+
+def test_without_names_and_submissions_it_is_said_how_to_name_one(tmp_path):
+    shutil.copy("nbgrader_config.py", tmp_path)
+    (tmp_path / "submitted" / "eve" / "mine").mkdir(parents=True)
+    with pytest.raises(CourseError, match=r"of any chapter in .*submitted.* when it is named: "):
+        runs.grade_course(Console(quiet=True), tmp_path, [], None, None)
 
 
 def test_without_names_what_was_handed_in_is_graded(tmp_path, monkeypatch):
