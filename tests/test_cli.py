@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from autograder import __version__
 from autograder.chapters import SLUGS, chapters
 from autograder.cli import app, cores
+from autograder.verdict import Failure, Verdict
 
 ROOT = Path(__file__).parents[1]
 
@@ -250,6 +251,15 @@ class TestErrors:
         result = autograder("check", "some.ipynb")
         stopped(result, "needs Linux or macOS (on Windows: WSL 2)")
         assert "pip" not in result.output
+
+    def test_where_no_worker_can_start_a_notebook_is_not_checked(self, monkeypatch):
+        def fails(**_):
+            raise Failure(Verdict.INTERNAL, "cannot preload numpy")
+
+        monkeypatch.setattr("autograder.classroom.runs.Pool", fails)
+        notebook = ROOT / "exercises" / SLUGS[0] / f"{SLUGS[0]}.ipynb"
+        result = autograder("check", notebook, "--course", ROOT)
+        stopped(result, "a notebook cannot be run here: cannot preload numpy")
 
     def test_a_file_name_is_not_obeyed_by_a_terminal(self, tmp_path):
         evil = tmp_path / "\x1b]0;title\x07.ipynb"

@@ -87,9 +87,10 @@ def grade_on_cluster(
                     f"the Dask scheduler at {address} went away. What was graded is kept; when it "
                     "is there again, run the same command again"
                 )
-            else:  # Dask gave up: the batch took several of its processes down
+            else:  # no worker can be started there, or the batch took several processes down
+                why = f"the cluster could not grade this: {future.exception()}"
                 for submission in futures[future]:
-                    yield lost(assignment, submission.student, "the cluster could not grade this")
+                    yield lost(assignment, submission.student, why)
 
 
 def _key(around: Mapping[str, Any], require_walls: bool, batch: Sequence[Submission]) -> str:

@@ -116,15 +116,17 @@ class Judges:
 
         A judge's process that dies takes no other grade with it: the submission that was being
         graded then, and those that failed through our own fault, are tried again, each in a process
-        of its own, and are then reported as INTERNAL.
+        of its own, and are then reported as INTERNAL. A judge that cannot start its workers leaves
+        its share to the others.
 
         Raises:
-            CourseError: no worker can be started; the message says why.
+            CourseError: none of them can; the message says why.
         """
         setup = Setup(assignment, secret, require_walls)
         waiting = deque(submissions)
         suspects: list[Work] = []
         deaths = 0  # since the last result
+        refused = ""  # why the last judge that could not begin did not
         try:
             while True:
                 if deaths < _BARREN:
@@ -136,6 +138,11 @@ class Judges:
                 for connection in wait(busy):
                     process = busy[connection]
                     graded, submission = process.answer()
+                    if isinstance(graded, str):  # another on its core could not either
+                        refused = graded
+                        waiting.extendleft(reversed((submission, *process.given)))
+                        self._end(process)
+                        continue
                     if graded is None:
                         deaths += 1
                         waiting.extendleft(reversed(process.given))
@@ -149,11 +156,18 @@ class Judges:
         finally:
             for process in [p for p in self._processes if p.given]:  # nobody waits for it any more
                 self._give_up(process)
+        if refused and waiting:
+            from autograder.classroom.release import CourseError
+
+            raise CourseError(f"students' code cannot be run here: {refused}")
         for submission in (*suspects, *waiting):
             with Judges(1, self.limits) as alone:
                 alone._begin(1)
                 alone._processes[0].give(setup, submission)
                 graded, _ = alone._processes[0].answer()
+            if isinstance(graded, str):
+                yield lost(assignment, submission.student, f"it cannot be run here: {graded}")
+            else:
                 why = "the grader itself died while grading this"
                 yield graded or lost(assignment, submission.student, why)
 
@@ -164,10 +178,14 @@ class Judges:
                     process.give(setup, waiting.popleft())
 
     def _give_up(self, process: _Process) -> None:
+        """End a process; another may take its place."""
+        self._end(process)
+        self._cores.append(process.core)
+
+    def _end(self, process: _Process) -> None:
         process.kill()
         process.join()
         self._processes.remove(process)
-        self._cores.append(process.core)
 
 
 class _Process:
@@ -198,20 +216,15 @@ class _Process:
                 self._setup = setup
             self.connection.send(submission)
 
-    def answer(self) -> tuple[Graded | None, Work]:
-        """Wait for the next result, None if it died instead, and return it with what was given.
+    def answer(self) -> tuple[Graded | str | None, Work]:
+        """Wait for the next result, and return it with what was given.
 
-        Raises:
-            CourseError: no worker can be started; the message says why.
+        Instead of a result: why it cannot start a worker, as text; None if it died.
         """
         try:
             graded: Graded | str | None = self.connection.recv()
         except (EOFError, OSError):
             graded = None
-        if isinstance(graded, str):  # it cannot even begin, nor could another
-            from autograder.classroom.release import CourseError
-
-            raise CourseError(f"students' code cannot be run here: {graded}")
         return graded, self.given.popleft()
 
     def kill(self) -> None:
@@ -257,7 +270,7 @@ def _judge(connection: Connection, limits: Limits, core: int | None) -> None:
     try:
         workers = Pool(limits=limits)
     except (Failure, OSError) as error:
-        connection.send(str(error))
+        connection.send(str(error) or type(error).__name__)
         return
     with workers as pool:
         collect_seldom()

@@ -26,6 +26,7 @@ from autograder.classroom.release import CourseError, course_config
 from autograder.classroom.secret import course_secret
 from autograder.classroom.submissions import Assignment, from_bytes
 from autograder.sandbox.pool import Limits, Pool
+from autograder.verdict import Failure
 
 
 class Judge(NbGraderPreprocessor):  # type: ignore[misc]
@@ -47,12 +48,12 @@ class Judge(NbGraderPreprocessor):  # type: ignore[misc]
         """Put the outputs of the judge into a notebook that nbgrader is grading.
 
         Raises:
-            NbGraderException: a grade is missing through our own fault, walls are, or the course
-                cannot be read.
+            NbGraderException: a grade is missing through our own fault, walls are, no worker can be
+                started, or the course or the notebook cannot be read.
         """
         try:
             return self._graded(nb, resources)
-        except (CourseError, NbGraderException) as error:
+        except (CourseError, Failure, NbGraderException) as error:
             self.log.error("%s", error)  # nbgrader shows a traceback of whatever is raised
             raise NbGraderException(str(error)) from None
 

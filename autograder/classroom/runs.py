@@ -92,7 +92,9 @@ def grade_assignment(
     """Grade every submission of an assignment, write the results, and print a table.
 
     Raises:
-        CourseError: there is nothing to grade, walls are missing, or the gradebook is locked.
+        CourseError: there is nothing to grade, walls are missing, no worker can be started, another
+            run is grading the same, or a result or the gradebook cannot be written. What was graded
+            before that is in the ledger.
     """
     assignment = Assignment.load(course, name)
     directory = course_directory(course)
@@ -211,9 +213,15 @@ def _beside(work: Callable[[], Result]) -> Iterator[Callable[[], Result]]:
         return
     copies = multiprocessing.get_context("fork")
     ours, theirs = copies.Pipe(duplex=False)
-    copy = copies.Process(target=_tell, args=(work, theirs))
-    copy.start()
-    theirs.close()
+    copy = copies.Process(target=_tell, args=(work, ours, theirs))
+    with theirs:
+        try:
+            copy.start()
+        except OSError:  # too many processes, or too little memory
+            ours.close()
+    if ours.closed:
+        yield work
+        return
 
     def done() -> Result:
         try:
@@ -227,12 +235,13 @@ def _beside(work: Callable[[], Result]) -> Iterator[Callable[[], Result]]:
     try:
         yield done
     finally:
+        ours.close()  # before we wait: a copy that still has much to say must not wait for us
         copy.join()
-        ours.close()
 
 
-def _tell(work: Callable[[], Any], pipe: Connection) -> None:
+def _tell(work: Callable[[], Any], theirs: Connection, pipe: Connection) -> None:
     """Do a piece of work, and say what came of it; or nothing, if that is no use."""
+    theirs.close()  # while it is open here, nobody tells us that they no longer listen
     with contextlib.suppress(Exception, KeyboardInterrupt):
         try:
             pipe.send((work(), None))
@@ -293,7 +302,7 @@ def check_notebook(console: Console, course: Path, path: Path) -> bool:
     """Print the reports that a student's notebook would show; returns whether all passed.
 
     Raises:
-        CourseError: the notebook cannot be read, or belongs to no assignment.
+        CourseError: the notebook cannot be read or run, or belongs to no assignment.
     """
     submission = read_submission("", path)
     if submission.problem:
@@ -302,8 +311,12 @@ def check_notebook(console: Console, course: Path, path: Path) -> bool:
     sheet = worksheet(assignment, submission)
     exercises = {e.name for e in chapter(assignment.name).exercises}
     well = True
+    try:
+        workers = Pool(preload=large_packages(sheet.entries))
+    except Failure as error:
+        raise CourseError(f"a notebook cannot be run here: {error}") from error
     with (
-        Pool(preload=large_packages(sheet.entries)) as pool,
+        workers as pool,
         Session(pool) as session,
         answers_of(sheet.entries),
     ):

@@ -58,7 +58,7 @@ class Parent:
         packages = _packages(preload)
         # Also a copy that is installed among the packages while this one runs from a clone.
         copies = [_HERE.parent, *(Path(folder, _HERE.parent.name) for folder in packages)]
-        with theirs:
+        try:
             process = subprocess.Popen(
                 [sys.executable, *flags, "-c", _BOOT, str(_HERE), *packages],
                 stdin=theirs.fileno(),
@@ -68,6 +68,13 @@ class Parent:
                 env=_environment(scratch),
                 start_new_session=True,
             )
+        except OSError:
+            self._control.close()
+            self._errors.close()
+            os.rmdir(scratch)
+            raise
+        finally:
+            theirs.close()
         self.pid = process.pid
         self.stop = weakref.finalize(
             self, _stop, process, self._control, self._errors, scratch, os.getpid()

@@ -87,7 +87,6 @@ class Pool:
         limits: what one worker may use up.
         walls: whether to raise walls around the workers. Without them nothing but goodwill keeps
             student code from the machine; deadlines and bounded outputs remain.
-        require_walls: raise Failure(INTERNAL) unless every wall is found standing.
         namespaces: whether to add the second layer; the tests try the first one alone.
 
     Attributes:
@@ -101,7 +100,6 @@ class Pool:
         preload: Sequence[str] = (),
         limits: Limits = Limits(),
         walls: bool = True,
-        require_walls: bool = False,
         namespaces: bool = True,
     ) -> None:
         self.limits = limits
@@ -117,12 +115,6 @@ class Pool:
         self._parents = {self._preload: self._start(self._preload)}
         try:
             self.walls = self._measure()
-            if require_walls and self.walls.missing:
-                raise Failure(
-                    Verdict.INTERNAL,
-                    f"these walls cannot be raised here: {', '.join(self.walls.missing)}\n"
-                    f"{self.walls}",
-                )
         except BaseException:
             self.close()
             raise

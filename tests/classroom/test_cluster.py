@@ -71,6 +71,18 @@ def test_what_is_graded_otherwise_has_another_name(desk):
     assert _key(again, True, list(batch)) == _key(around, True, batch)
 
 
+def test_why_a_cluster_cannot_grade_is_said(cluster, desk):
+    limits = replace(LIMITS, total_seconds=0.0)  # in which no worker shows its walls
+    submission = desk.read(desk.fill_in(), "ada")
+    results = grade_on_cluster(
+        cluster.scheduler_address, desk.assignment, [submission], SECRET, limits=limits
+    )
+    (graded,) = results
+    assert graded.blocked
+    assert graded.problem.startswith("the cluster could not grade this: ")
+    assert "the time for the whole notebook is used up" in graded.problem
+
+
 def test_a_scheduler_that_is_not_there_is_said_plainly(desk):
     results = grade_on_cluster("tcp://127.0.0.1:9", desk.assignment, [], SECRET, limits=LIMITS)
     with pytest.raises(CourseError, match="no Dask scheduler"):

@@ -25,7 +25,7 @@ from autograder.classroom import ledger as ledger_module
 from autograder.classroom.release import CourseError
 from autograder.classroom.runs import Options, grade_assignment
 from autograder.classroom.sample import as_answer
-from autograder.sandbox.pool import Limits
+from autograder.sandbox.pool import Limits, Pool
 from autograder.verdict import Failure, Verdict
 
 KILLS = 50
@@ -245,6 +245,46 @@ def test_where_no_worker_can_start_the_run_says_why(few, monkeypatch):
         grade(few)
     assert ledger(few) == []
     assert not (few / "gradebook.db").exists() or scores(few) == {}
+
+
+def only(times: int, folder: Path):
+    """A pool that can be made so often, in whichever process, and then no more."""
+
+    def made(**kwargs):
+        for number in range(times):
+            with contextlib.suppress(FileExistsError):
+                (folder / f"pool-{number}").touch(exist_ok=False)
+                return Pool(**kwargs)
+        raise Failure(Verdict.INTERNAL, "too many processes")
+
+    return made
+
+
+def test_a_judge_that_cannot_start_leaves_its_share_to_the_others(
+    few, tmp_path, monkeypatch, subject
+):
+    monkeypatch.setattr("autograder.sandbox.pool.Pool", only(1, tmp_path))
+    monkeypatch.setattr(judges, "_METHOD", "fork")
+    grade(few)
+    assert len(ledger(few)) == 8
+    assert scores(few) == deserved(subject)
+
+
+def test_what_cannot_be_tried_again_is_left_open(few, tmp_path, monkeypatch, subject):
+    last, judge_one = "student-7", judges.judge_one
+
+    def dies(setup, pool, given):
+        if given.student == last:
+            os._exit(1)
+        return judge_one(setup, pool, given)
+
+    monkeypatch.setattr("autograder.sandbox.pool.Pool", only(2, tmp_path))
+    monkeypatch.setattr(judges, "judge_one", dies)
+    monkeypatch.setattr(judges, "_METHOD", "fork")
+    grade(few)
+    assert scores(few) == {**deserved(subject), last: None}
+    (why,) = {line["graded"]["problem"] for line in ledger(few)} - {""}
+    assert why == "it cannot be run here: too many processes"
 
 
 FILL = """

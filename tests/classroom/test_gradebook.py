@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import datetime
+import errno
+import multiprocessing
 import os
 import re
 import shutil
@@ -25,6 +27,7 @@ from autograder.classroom.gradebook import record, write_notebook, write_whole
 from autograder.classroom.judges import lost
 from autograder.classroom.release import CourseError, course_directory
 from autograder.classroom.submissions import Assignment, find_submissions
+from autograder.classroom.timing import OutOfTime, time_limit
 
 PENALTY = """
 from nbgrader.plugins import BasePlugin
@@ -781,6 +784,30 @@ def refuse(_: int) -> list[str]:
 def test_what_is_done_beside_is_done_here_if_the_copy_dies():
     with runs._beside(partial(refuse_to_be_a_copy, os.getpid())) as notes:
         assert notes() == ["done"]
+
+
+def test_what_is_done_beside_is_done_here_if_there_can_be_no_copy(monkeypatch):
+    def no_more():
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", no_more)
+    with runs._beside(partial(refuse_to_be_a_copy, os.getpid())) as notes:
+        assert notes() == ["done"]
+
+
+def say_much() -> list[str]:
+    return ["a timestamp is not a time" * 100_000]
+
+
+def test_nobody_waits_for_a_copy_that_still_has_much_to_say():
+    """What is done meanwhile, such as to write the results, may fail before it is heard."""
+    try:
+        with time_limit(30), pytest.raises(CourseError, match="disk"), runs._beside(say_much):
+            raise CourseError("the disk is full")
+    except OutOfTime:
+        for copied in multiprocessing.active_children():
+            copied.kill()
+        pytest.fail("it waits for ever")
 
 
 def test_what_goes_wrong_beside_is_said_here():

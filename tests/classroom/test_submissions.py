@@ -207,7 +207,7 @@ class TestFiles:
         start = time.monotonic()
         found = read_all(submitted)[0]
         assert found.problem == "the notebook is too large (30000 MB)"
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < 5
 
     @pytest.mark.parametrize(
         "student",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -60,14 +60,6 @@ def test_the_measurement_sees_a_missing_wall(monkeypatch: pytest.MonkeyPatch) ->
     }
 
 
-def test_require_walls() -> None:
-    with pytest.raises(Failure, match="cannot be raised here: reading") as caught:
-        Pool(preload=(), walls=False, require_walls=True)
-    assert caught.value.verdict is Verdict.INTERNAL
-    with contextlib.suppress(Failure), Pool(preload=(), require_walls=True) as pool:
-        assert not pool.walls.missing
-
-
 def test_without_walls_the_rest_still_works(temporary: Path) -> None:
     with Pool(preload=(), walls=False, limits=Limits(call_seconds=0.3)) as pool:
         assert "reading" in pool.walls.missing
@@ -115,6 +107,20 @@ def test_nothing_is_left(
     with pytest.raises(Failure) as caught:
         pool.worker()
     assert caught.value.verdict is Verdict.INTERNAL
+
+
+def test_nothing_is_left_of_a_parent_that_cannot_start(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    descriptors = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(subprocess, "Popen", fails)
+    with pytest.raises(BlockingIOError):
+        Pool(preload=())
+    assert not list(temporary.iterdir())
+    assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
 def test_the_parent_dies(pool: Pool) -> None:

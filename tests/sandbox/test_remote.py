@@ -214,16 +214,16 @@ def test_a_call_that_takes_too_long(student: Worker) -> None:
     error = failure(forever)
     assert error.verdict is Verdict.TIMEOUT
     assert "forever" in error.traceback
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 5
     assert not student.alive
     assert failure(forever).verdict is Verdict.CRASH
 
 
 def test_the_time_for_everything() -> None:
-    limits = Limits(cell_seconds=5, total_seconds=0.6)
+    limits = Limits(cell_seconds=5, total_seconds=1.5)
     with Pool(limits=limits, preload=()) as pool, pool.worker() as worker:
-        assert worker.execute("import time; time.sleep(0.4)").verdict is Verdict.PASS
-        assert worker.execute("time.sleep(0.4)").verdict is Verdict.TIMEOUT
+        assert worker.execute("import time; time.sleep(0.8)").verdict is Verdict.PASS
+        assert worker.execute("time.sleep(0.8)").verdict is Verdict.TIMEOUT
 
 
 def test_torch() -> None:
