@@ -649,8 +649,9 @@ def _diagnose(
     one, the one that explains most first.
 
     The kind of an exception alone says little: many things are a ValueError. By itself it explains
-    nothing, unless it says the same, too. Nor does a no where a yes is expected, so that a mistake
-    must show the same in one of the probes that tell more, if there are any.
+    nothing, unless it says the same, too. Even then a ValueError says little, such as that shapes
+    do not fit; so does a no where a yes is expected, or infinity where a number is. A mistake must
+    show the same in one of the probes that tell more, if there are any.
     """
     causes: dict[str, Diagnosis] = {}
     if not failed:
@@ -721,14 +722,22 @@ def _same_lengths(known: Run, run: Run) -> bool:
 
 
 def _tells(exercise: Exercise, run: Run, expected: Run) -> bool:
-    """Did a failed probe see more than a no where a yes is expected, or one word for another?"""
+    """Did a failed probe see more than a ValueError, a no for a yes, a word, or infinity?"""
+    if run.failure is not None:
+        return "ValueError" not in run.failure.kinds[:1]
     if run.seen is None or expected.seen is None:
         return True
     return any(
         difference(value, run.seen.get(name), exercise.tolerance) is not None
         for name, value in expected.seen.items()
         if not isinstance(value, (bool, np.bool_, str))
+        and (_is_infinite(value) or not _is_infinite(run.seen.get(name)))
     )
+
+
+def _is_infinite(value: Any) -> bool:
+    """Is it a number, but not a finite one?"""
+    return isinstance(value, (float, np.floating)) and not math.isfinite(value)
 
 
 def _said_by(run: Run) -> str:

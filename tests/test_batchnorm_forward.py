@@ -158,6 +158,33 @@ def test_one_pass_is_named_however_it_is_rounded(square, clip):
     assert [d.mistake for d in report.diagnoses] == ["forward_in_one_pass"]
 
 
+def test_a_mean_in_float32_is_not_called_one_pass():
+    def answer(x):
+        return ((x - x.mean(axis=0, dtype=np.float32)) ** 2).mean(axis=0).astype(x.dtype)
+
+    for seed in SEEDS:
+        report = judge(EXERCISES["stable_variance"], answer, seed=seed)
+        assert not report.passed
+        assert {d.mistake for d in report.diagnoses} <= {"variance_sums_in_float32"}
+
+
+@pytest.mark.parametrize(
+    "scale",
+    [
+        lambda x, eps: np.sqrt(x.var(axis=0) + eps**2),
+        lambda x, eps: np.maximum(x.std(axis=0), eps),
+    ],
+)
+def test_another_eps_is_not_called_eps_outside_the_root(scale):
+    def answer(x, eps=1e-5):
+        return scale(x, eps), x.mean(axis=0)
+
+    for seed in SEEDS:
+        report = judge(EXERCISES["identity_parameters"], answer, seed=seed)
+        assert not report.passed
+        assert report.diagnoses == ()
+
+
 # --- answers with two mistakes at once -------------------------------------------------------
 
 

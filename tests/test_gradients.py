@@ -398,3 +398,33 @@ def test_an_animation_refuses_what_it_cannot_show(lab, panels, readings, message
     _, animation = lab
     with pytest.raises(ValueError, match=message):
         animation.animate(panels, ["one"], readings, control="c", description="d")
+
+
+def test_gradients_that_add_up_are_not_called_a_slope_in_the_wrong_place():
+    """Both stop where shapes do not fit, with the same words."""
+
+    def answer(X, weights, activation, upstream):
+        layers = [X]
+        for W in weights:
+            u = layers[-1] @ W
+            f = {"relu": np.maximum(u, 0), "tanh": np.tanh(u), "sigmoid": 1 / (1 + np.exp(-u))}
+            layers.append(f[activation])
+        gradient = upstream
+        norms = [np.linalg.norm(gradient)]
+        for W, h in zip(weights[::-1], layers[::-1], strict=False):
+            slope = {"relu": h > 0, "tanh": 1 - h**2, "sigmoid": h * (1 - h)}[activation]
+            gradient = gradient + (gradient * slope) @ W.T
+            norms.append(np.linalg.norm(gradient))
+        return np.array(norms[::-1])
+
+    report = judge(EXERCISES["layer_gradient_norms"], answer)
+    assert not report.passed
+    assert report.diagnoses == ()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_half_a_fan_that_is_cut_down_is_seen(seed):
+    def he_std(fan_in):
+        return np.sqrt(1 / (fan_in // 2))
+
+    assert not judge(EXERCISES["he_std"], he_std, seed=seed).passed

@@ -1,5 +1,6 @@
 """The judge: verdicts, sentences, diagnoses, and that no answer can disturb it."""
 
+import math
 import os
 import sys
 import warnings
@@ -720,6 +721,52 @@ class TestDiagnosis:
         assert named(judge(task, lambda X: X * 3)) == []
         coarse = exercise(mistakes=(returns_the_table,), probes=(is_centered,))
         assert named(judge(coarse, lambda X: X * 3)) == ["returns_the_table"]
+
+    def test_shapes_that_do_not_fit_name_no_mistake_that_better_evidence_rules_out(self):
+        @probe()
+        def squares(f, rng):
+            """It multiplies by the transpose."""
+            return {"the product": f(rng.normal(size=(3, 3)))}
+
+        @probe()
+        def rectangles(f, rng):
+            """It multiplies other tables, too."""
+            return {"the product": f(rng.normal(size=(3, 2)))}
+
+        @mistake(hint="Transpose.")
+        def does_not_transpose(X):
+            """The table is multiplied by itself."""
+            return X @ X
+
+        task = Exercise("gram", lambda X: X @ X.T, (squares, rectangles), (does_not_transpose,))
+        assert named(judge(task, does_not_transpose.implementation)) == ["does_not_transpose"]
+        assert named(judge(task, lambda X: 2 * (X @ X))) == []
+        alone = Exercise("gram", lambda X: X @ X.T, (rectangles,), (does_not_transpose,))
+        assert named(judge(alone, lambda X: 2 * (X @ X))) == ["does_not_transpose"]
+
+    def test_infinity_for_a_number_names_no_mistake_that_better_evidence_rules_out(self):
+        @probe()
+        def of_four(f, rng):
+            """The half of 4 is 2."""
+            return {"the half of 4": f(4.0)}
+
+        @probe()
+        def of_a_million(f, rng):
+            """The half of a million is half a million."""
+            return {"the half of a million": f(1e6)}
+
+        @mistake(hint="Divide by 2.")
+        def doubles_until_it_is_too_large(x):
+            """It doubles, up to a limit."""
+            return 2 * x if x < 1e5 else math.inf
+
+        def squares(x):
+            return x**2 if x < 1e5 else math.inf
+
+        known = (doubles_until_it_is_too_large,)
+        task = Exercise("half", lambda x: x / 2, (of_four, of_a_million), known)
+        assert named(judge(task, known[0].implementation)) == [known[0].name]
+        assert named(judge(task, squares)) == []
 
     def test_a_result_of_another_length_is_not_one_in_another_order(self):
         @probe()

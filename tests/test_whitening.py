@@ -227,3 +227,29 @@ def test_newton_approaches_the_inverse_root():
     pair = newton_root(np.stack([covariance, np.eye(5)]), 12)
     assert pair.shape == (2, 5, 5)
     close(pair[1], np.eye(5), tol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_eigenvalues_that_nobody_sorted_are_seen(seed):
+    def pca_whiten(X, eps=1e-5):
+        X = X - X.mean(axis=0)
+        eigenvalues, U = np.linalg.eig(X.T @ X / len(X))
+        return X @ U / np.sqrt(np.abs(eigenvalues) + eps)
+
+    assert not judge(EXERCISES["pca_whiten"], pca_whiten, seed=seed).passed
+
+
+def test_steps_that_never_arrive_are_not_all_called_uphill():
+    def shrinking(H, w0, learning_rate, tol=1e-6, max_steps=200):
+        target = tol * (w0 @ H @ w0)
+        w = w0
+        for steps in range(max_steps + 1):
+            if w @ H @ w <= target:
+                return steps
+            w = w - learning_rate / (steps + 1) * (H @ w)
+        return np.inf
+
+    for seed in range(4):
+        report = judge(EXERCISES["gradient_descent_steps"], shrinking, seed=seed)
+        assert not report.passed
+        assert report.diagnoses == ()

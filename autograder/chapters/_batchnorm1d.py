@@ -1036,6 +1036,64 @@ class ForgetsEpsInInference(Layer):
             setattr(self, name, np.copy(state[name]))
 
 
+@mistake(
+    earns=22,
+    hint="ε is a variance already, and it stands beside one: add ε itself. Its square is so small that "
+    "it as good as vanishes.",
+)
+class AddsEpsSquared(Layer):
+    """The square of ε is added to the variance."""
+
+    names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = eps, momentum, True
+        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+        self.num_batches_tracked = 0
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+    def forward(self, x):
+        if self.training:
+            mean, var = self._learn(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var + self.eps**2)
+        x_hat = (x - mean) / std
+        self.cache = x_hat, self.gamma / std, self.training
+        return self.gamma * x_hat + self.beta
+
+    def _learn(self, x):
+        if len(x) < 2:
+            raise ValueError("training needs more than one sample")
+        self.num_batches_tracked += 1
+        new = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean = (1 - new) * self.running_mean + new * mean
+        self.running_var = (1 - new) * self.running_var + new * x.var(axis=0, ddof=1)
+        return mean, var
+
+    def backward(self, dy):
+        x_hat, scale, training = self.cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        dx = dy
+        if training:
+            dx = dy - dbeta / len(dy) - x_hat * dgamma / len(dy)
+        return scale * dx, dgamma, dbeta
+
+    def state_dict(self):
+        return {name: np.copy(getattr(self, name)) for name in self.names}
+
+    def load_state_dict(self, state):
+        for name in self.names:
+            setattr(self, name, np.copy(state[name]))
+
+
 @mistake(earns=22, hint=EPS_HINT)
 class AddsEpsOutsideInInference(Layer):
     """In inference mode ε is added beside the root, to the standard deviation."""
@@ -3106,6 +3164,7 @@ EXERCISE = Exercise(
         NormalizesWithTheRunningStatisticsInTraining,
         ForgetsGammaAndBetaInInference,
         ForgetsEpsInInference,
+        AddsEpsSquared,
         AddsEpsOutsideInInference,
         AddsEpsOutside,
         GathersTheVarianceWithEps,

@@ -1129,6 +1129,19 @@ def forgets_eps(dy, cache):
     return dx, (dy * x_hat).sum(axis=0), dy.sum(axis=0)
 
 
+@mistake(
+    earns=6,
+    hint="`eps` is a variance already, and it stands beside one: add it as it is, as the forward pass "
+    "did.",
+)
+def squares_eps(dy, cache):
+    """The square of eps is added to the variance."""
+    x_hat = cache["x_hat"]
+    scale = cache["gamma"] / np.sqrt(cache["var"] + cache["eps"] ** 2)
+    dx = scale * (dy - dy.mean(axis=0) - x_hat * (dy * x_hat).mean(axis=0))
+    return dx, (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+
+
 @mistake(earns=6, hint=EPS_HINT)
 def counts_eps_twice(dy, cache):
     """eps is counted twice under the root."""
@@ -2398,6 +2411,7 @@ CHAPTER = Chapter(
                 takes_x_for_x_hat,
                 scales_the_direct_term_only,
                 forgets_eps,
+                squares_eps,
                 counts_eps_twice,
                 adds_eps_outside_the_root,
                 dgamma_from_x,

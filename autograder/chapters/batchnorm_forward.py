@@ -97,6 +97,14 @@ def moved_to_zero(x):
     return 100 * (x - np.round(x.mean(axis=0)))
 
 
+def exact_in_float64():
+    """A float64 batch whose sums and squares float64 holds exactly; float32 does not hold its means.
+
+    It tells answers that round to float32 from those that lose their digits to cancellation.
+    """
+    return 2.0**22 + 0.25 * (1 + np.outer([-2, -1, 1, 2], [1, 2, 3]))
+
+
 def exactly_normalized(x, gamma, beta, eps, axis=0):
     """The answer in float64, for comparison with answers in float32."""
     x = x.astype(np.float64)
@@ -176,7 +184,7 @@ def right_in_float64_far_from_zero(f, rng):
     true = x.var(axis=0)
     return {
         "the variances of the same batch around zero, times 10⁴": f(moved_to_zero(x)),
-        "the variances for means near 4000": f(rng.normal(size=(64, 3)) + 4000),
+        "the variances of a batch whose squares are exact": f(exact_in_float64()),
         "every variance is within 1 % of the true one": near(f(x), true, 0.01 * true),
     }
 
@@ -292,6 +300,16 @@ def variance_takes_a_detour_through_float32(x):
     lost half of its digits.
     """
     return x.astype(np.float32).var(axis=0).astype(x.dtype)
+
+
+@mistake(
+    earns=6,
+    hint="`dtype=np.float32` makes NumPy compute in 24 bits what the batch has in 53. Leave it away: "
+    "the dtype of the batch is the right one.",
+)
+def variance_sums_in_float32(x):
+    """The sums are formed in float32, also for a float64 batch, and lose half of its digits."""
+    return x.var(axis=0, dtype=np.float32).astype(x.dtype)
 
 
 def variance_by_numpy(x):
@@ -610,6 +628,17 @@ def ignores_eps(x, gamma, beta, eps=1e-5):
     return gamma * x_hat + beta, x_hat
 
 
+@mistake(
+    earns=9,
+    hint="ε keeps the root away from zero, so it is added to the variance. Subtracted, it makes the root "
+    "of a small variance NaN.",
+)
+def subtracts_eps(x, gamma, beta, eps=1e-5):
+    """ε is subtracted from the variance, where it should be added."""
+    x_hat = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) - eps)
+    return gamma * x_hat + beta, x_hat
+
+
 @mistake(earns=11, hint=EPS_FIXED_HINT)
 def uses_its_own_eps(x, gamma, beta, eps=1e-5):
     """ε is always 1e-5, whatever the caller asks for."""
@@ -837,7 +866,7 @@ def restores_a_batch_of_small_variance(f, rng):
 @probe(1)
 def one_pair_per_feature(f, rng):
     """γ and β are arrays of shape (D,), also when a feature is constant."""
-    x = batch(rng)
+    x = faint(rng)
     x[:, 2] = 3.5
     gamma, beta = f(x, eps=1e-5)
     return {"gamma": gamma, "beta": beta}
@@ -1395,6 +1424,16 @@ def folds_the_bias_into_beta(b, gamma, beta, mean, var):
 
 
 @mistake(
+    earns=0,
+    hint="The bias stands in the kept mean with the opposite sign of what β would need, and β is used in "
+    "training, too, where b never reached the output. Which of the four vectors holds b?",
+)
+def subtracts_the_folded_bias_from_beta(b, gamma, beta, mean, var):
+    """γ·b/√(σ² + ε) is subtracted from β, which holds nothing of the bias."""
+    return gamma.copy(), beta - gamma * b / np.sqrt(var + 1e-5), mean.copy(), var.copy()
+
+
+@mistake(
     earns=2,
     hint="The sums become smaller by b, and so does their mean: subtract b from it.",
 )
@@ -1497,6 +1536,7 @@ CHAPTER = Chapter(
                 variance_changes_its_input,
                 variance_rounds_to_float32,
                 variance_takes_a_detour_through_float32,
+                variance_sums_in_float32,
             ),
             alternatives=(
                 variance_by_numpy,
@@ -1554,6 +1594,7 @@ CHAPTER = Chapter(
                 adds_eps_squared,
                 adds_the_root_of_eps,
                 ignores_eps,
+                subtracts_eps,
                 uses_its_own_eps,
                 has_the_default_eps_of_keras,
                 shifts_before_scaling,
@@ -1664,6 +1705,7 @@ CHAPTER = Chapter(
                 subtracts_the_bias_from_beta,
                 adds_gamma_times_the_bias_to_beta,
                 folds_the_bias_into_beta,
+                subtracts_the_folded_bias_from_beta,
                 adds_the_bias_to_the_mean,
                 folds_the_bias_twice,
                 divides_the_bias_first,

@@ -325,6 +325,19 @@ def turns_the_range_around(X, feature_range=(0, 1)):
 
 
 @mistake(
+    hint="The range begins at a: the smallest value of a column should arrive there, and yours arrives "
+    "at b."
+)
+def begins_at_the_upper_bound(X, feature_range=(0, 1)):
+    """The result is shifted by b, where it should begin at a."""
+    a, b = feature_range
+    low = X.min(axis=0)
+    span = X.max(axis=0) - low
+    span = np.where(span == 0, 1, span)
+    return b + (b - a) * (X - low) / span
+
+
+@mistake(
     hint="Dividing by the maximum fixes the top of the range only. Subtract the minimum first, and "
     "divide by what is left: max - min."
 )
@@ -332,6 +345,16 @@ def divides_by_the_maximum(X, feature_range=(0, 1)):
     """The column is divided by its maximum; the minimum is not subtracted."""
     a, b = feature_range
     return a + (b - a) * X / X.max(axis=0)
+
+
+@mistake(
+    hint="Dividing by the largest absolute value brings a column into [-1, 1], with 0 where it was. "
+    "Subtract the minimum first, and divide by max - min."
+)
+def divides_by_the_largest_absolute_value(X, feature_range=(0, 1)):
+    """The column is divided by its largest absolute value; the minimum is not subtracted."""
+    a, b = feature_range
+    return a + (b - a) * X / np.abs(X).max(axis=0)
 
 
 @mistake(
@@ -1107,7 +1130,7 @@ class ScalerDividesByZero:
 
 @mistake(earns=10, hint=COMPUTED_ZERO_HINT)
 class ScalerAddsAnEpsilon:
-    """A small constant is added to the standard deviation to avoid 0/0."""
+    """A small constant is added to the standard deviation, or is its least value, to avoid 0/0."""
 
     def fit(self, X):
         self.mean_ = X.mean(axis=0)
@@ -1403,7 +1426,7 @@ def splits_divide_by_zero(X_train, X_test):
 
 @mistake(earns=6, hint=COMPUTED_ZERO_HINT)
 def splits_add_an_epsilon(X_train, X_test):
-    """A small constant is added to the standard deviation to avoid 0/0."""
+    """A small constant is added to the standard deviation, or is its least value, to avoid 0/0."""
     mean, std = X_train.mean(axis=0), X_train.std(axis=0) + 1e-8
     return (X_train - mean) / std, (X_test - mean) / std
 
@@ -1463,7 +1486,9 @@ CHAPTER = Chapter(
                 forgets_to_stretch,
                 multiplies_by_the_upper_bound,
                 turns_the_range_around,
+                begins_at_the_upper_bound,
                 divides_by_the_maximum,
+                divides_by_the_largest_absolute_value,
                 divides_by_the_maximum_after_shifting,
                 min_max_misses_the_parentheses,
                 min_max_divides_by_zero,

@@ -133,6 +133,16 @@ def takes_the_margin_as_a_distance(a, low=-1.0, high=1.0, margin=0.005):
 
 
 @mistake(
+    earns=0,
+    hint="`margin` is a share of the whole range, high - low, at each of its ends.",
+)
+def takes_half_of_the_range(a, low=-1.0, high=1.0, margin=0.005):
+    """The margin is a share of half of the range."""
+    room = margin * (high - low) / 2
+    return np.mean((a < low + room) | (a > high - room))
+
+
+@mistake(
     earns=2,
     hint="0.99 is right for tanh and the default margin only. Compute both thresholds from `low`, "
     "`high` and `margin`.",
@@ -769,6 +779,26 @@ def takes_the_slope_of_the_layer_before(X, weights, activation, upstream):
 
 
 @mistake(
+    hint="On the way back through h = f(u), u = h' W, the slope of f comes before the weights. Multiply "
+    "by it first, then by W transposed."
+)
+def applies_the_slope_after_the_weights(X, weights, activation, upstream):
+    """Each layer's slope multiplies what comes out of its weights, not what goes into them."""
+    layers = [X]
+    for W in weights:
+        u = layers[-1] @ W
+        f = {"relu": np.maximum(u, 0), "tanh": np.tanh(u), "sigmoid": 1 / (1 + np.exp(-u))}
+        layers.append(f[activation])
+    gradient = upstream
+    norms = [np.linalg.norm(gradient)]
+    for W, h in zip(weights[::-1], layers[::-1]):
+        slope = {"relu": h > 0, "tanh": 1 - h**2, "sigmoid": h * (1 - h)}[activation]
+        gradient = (gradient @ W.T) * slope
+        norms.append(np.linalg.norm(gradient))
+    return np.array(norms[::-1])
+
+
+@mistake(
     hint="Forward, h @ W goes from fan_in to fan_out; backward the same matrix leads from fan_out "
     "to fan_in: multiply by its transpose."
 )
@@ -1321,6 +1351,14 @@ def xavier_with_a_product(fan_in, fan_out):
     return np.sqrt(2 / (fan_in * fan_out))
 
 
+@mistake(
+    hint="Average the fans, not their reciprocals: 1 over their average is 2/(fan_in + fan_out).",
+)
+def xavier_adds_the_reciprocals(fan_in, fan_out):
+    """The reciprocals of the fans are added up, where the fans should be averaged."""
+    return np.sqrt(1 / fan_in + 1 / fan_out)
+
+
 @mistake(hint="Division binds before addition: put fan_in + fan_out in parentheses.")
 def xavier_misses_the_parentheses(fan_in, fan_out):
     """Only fan_in divides, and fan_out is added afterwards: parentheses are missing."""
@@ -1359,7 +1397,7 @@ def he_std(fan_in):
 @probe(2)
 def he_of_any_layer(f, rng):
     """The standard deviation of He initialization is right."""
-    n, m = int(rng.integers(20, 100)), int(rng.integers(300, 900))
+    n, m = 1 + 2 * int(rng.integers(10, 50)), int(rng.integers(300, 900))  # an odd one
     return {f"he_std({n})": f(n), f"he_std({m})": f(m)}
 
 
@@ -1598,10 +1636,13 @@ def clip_gradients(grads, max_norm):
 
 
 def gradients(rng, norm):
-    """Gradients of two weight matrices and a bias whose global norm is as given; none dominates."""
-    grads = [rng.normal(size=shape) for shape in ((5, 4), (4,), (4, 6))]
-    total = np.sqrt(sum(np.sum(g**2) for g in grads))
-    return [g * (norm / total) for g in grads]
+    """Gradients of two weight matrices and two biases whose global norm is as given.
+
+    Their own norms are as 2 to 4 to 1 to 3: the largest and the smallest are in the middle.
+    """
+    grads = [rng.normal(size=shape) for shape in ((5, 4), (4,), (4, 6), (6,))]
+    shares = np.array([2.0, 4.0, 1.0, 3.0]) * norm / np.sqrt(30)
+    return [g * (share / np.linalg.norm(g)) for g, share in zip(grads, shares)]
 
 
 def _listed(result):
@@ -1654,7 +1695,8 @@ def gradients_are_left_alone(f, rng):
 @probe(1, hidden=True)
 def one_large_gradient_shrinks_all(f, rng):
     """One gradient with nearly all of the norm shrinks the others, too: the direction stays."""
-    grads = [*gradients(rng, 3.0), 50.0 * np.ones((1, 1, 2))]
+    first, *others = gradients(rng, 3.0)
+    grads = [first, 50.0 * np.ones((1, 1, 2)), *others]
     return {"the clipped gradients": _listed(f(grads, 1.5))}
 
 
@@ -1765,6 +1807,44 @@ def takes_the_largest_norm(grads, max_norm):
 
 @mistake(
     earns=3,
+    hint="Of all arrays only the first decides. Add up the squares of all of them under one root.",
+)
+def takes_the_first_norm(grads, max_norm):
+    """The norm of the first array alone is used, where the norm of all together is asked."""
+    total = np.linalg.norm(grads[0])
+    if total <= max_norm:
+        return [g.copy() for g in grads]
+    return [g * (max_norm / total) for g in grads]
+
+
+@mistake(
+    earns=3,
+    hint="Of all arrays only the last decides: is the norm overwritten in a loop? Add up the squares "
+    "of all of them under one root.",
+)
+def takes_the_last_norm(grads, max_norm):
+    """The norm of the last array alone is used, where the norm of all together is asked."""
+    for g in grads:
+        total = np.linalg.norm(g)
+    if total <= max_norm:
+        return [g.copy() for g in grads]
+    return [g * (max_norm / total) for g in grads]
+
+
+@mistake(
+    earns=3,
+    hint="The smallest array decides alone; all of them belong under one root.",
+)
+def takes_the_smallest_norm(grads, max_norm):
+    """The smallest of the arrays' norms is used, where the norm of all together is asked."""
+    total = min(np.linalg.norm(g) for g in grads)
+    if total <= max_norm:
+        return [g.copy() for g in grads]
+    return [g * (max_norm / total) for g in grads]
+
+
+@mistake(
+    earns=3,
     hint="Dividing by the norm makes it 1. Multiply by max_norm, too.",
 )
 def shortens_to_one(grads, max_norm):
@@ -1852,6 +1932,7 @@ CHAPTER = Chapter(
                 asks_for_both_ends_at_once,
                 counts_the_unsaturated,
                 takes_the_margin_as_a_distance,
+                takes_half_of_the_range,
                 knows_tanh_only,
                 takes_the_ends_as_minus_one_and_one,
                 returns_the_count,
@@ -1916,6 +1997,7 @@ CHAPTER = Chapter(
                 applies_the_activation_twice_in_the_slope,
                 puts_the_pre_activation_into_the_slope,
                 takes_the_slope_of_the_layer_before,
+                applies_the_slope_after_the_weights,
                 forgets_to_transpose_the_weights,
                 meets_the_first_layer_first,
                 returns_the_norms_backwards,
@@ -1954,6 +2036,7 @@ CHAPTER = Chapter(
                 xavier_taken_for_he,
                 xavier_with_the_gain_of_relu,
                 xavier_with_a_product,
+                xavier_adds_the_reciprocals,
                 xavier_misses_the_parentheses,
                 xavier_divides_outside_the_root,
                 xavier_upside_down,
@@ -2016,6 +2099,9 @@ CHAPTER = Chapter(
                 forgets_the_root_of_the_norm,
                 adds_the_norms,
                 takes_the_largest_norm,
+                takes_the_first_norm,
+                takes_the_last_norm,
+                takes_the_smallest_norm,
                 shortens_to_one,
                 lengthens_long_gradients,
                 clipping_divides_by_zero,

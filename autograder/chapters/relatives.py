@@ -340,6 +340,17 @@ def normalize_ignores_eps(x, axes, eps=1e-5):
     return (x - x.mean(axis=axes, keepdims=True)) / x.std(axis=axes, keepdims=True)
 
 
+@mistake(
+    earns=9,
+    hint="ε keeps the root away from zero, so it is added to the variance. Subtracted, it makes the root "
+    "of a small variance NaN.",
+)
+def normalize_subtracts_eps(x, axes, eps=1e-5):
+    """ε is subtracted from the variance, where it should be added."""
+    var = x.var(axis=axes, keepdims=True)
+    return (x - x.mean(axis=axes, keepdims=True)) / np.sqrt(var - eps)
+
+
 @mistake(earns=10, hint=EPS_FIXED_HINT)
 def normalize_uses_its_own_eps(x, axes, eps=1e-5):
     """ε is always 10⁻⁵, whatever the argument says."""
@@ -2849,6 +2860,7 @@ CHAPTER = Chapter(
                 normalize_divides_by_the_variance,
                 normalize_adds_eps_outside_the_root,
                 normalize_ignores_eps,
+                normalize_subtracts_eps,
                 normalize_uses_its_own_eps,
                 normalize_has_the_default_eps_of_keras,
                 normalize_forgets_to_center,

@@ -57,6 +57,10 @@ EPS_FLOOR_HINT = (
     "`np.maximum(λ, eps)` keeps the result finite, too, but it is not what is asked: eps is added "
     "to every eigenvalue."
 )
+EPS_SQUARED_HINT = (
+    "An eigenvalue is a variance, and eps is one, too: add eps itself. Its square is so small that it "
+    "as good as vanishes."
+)
 CORRELATION_HINT = (
     "You divided by the standard deviations first. The result is white, but it is another "
     "rotation of the whitened data than the one asked for: use the eigenvectors of the covariance."
@@ -782,7 +786,7 @@ def gives_up_honestly(f, rng):
 def leaves_the_start_alone(f, rng):
     """The start that you are given is left as it was, and the count is right."""
     w = rng.uniform(5, 9, size=2) * np.array([1.0, -1.0])
-    steps = f(np.array([[2.5, 1.5], [1.5, 2.5]]), w, 0.25)
+    steps = f(np.array([[5.0, 3.0], [3.0, 5.0]]), w, 0.125)
     return {"w0": Argument(w), "the steps": steps}
 
 
@@ -908,6 +912,22 @@ def ignores_the_tolerance(H, w0, learning_rate, tol=1e-6, max_steps=200):
 
 @mistake(
     earns=1,
+    hint="`tol` is the share of the first *loss* that may be left, and the loss holds the squares "
+    "already. Multiply by `tol`, not by its square.",
+)
+def squares_the_tolerance(H, w0, learning_rate, tol=1e-6, max_steps=200):
+    """The loss is asked to fall to tol² times the first one."""
+    target = tol**2 * (w0 @ H @ w0)
+    w = w0
+    for steps in range(max_steps + 1):
+        if w @ H @ w <= target:
+            return steps
+        w = w - learning_rate * (H @ w)
+    return np.inf
+
+
+@mistake(
+    earns=1,
     hint="A small gradient is not yet a small loss: in a flat direction the gradient is small far "
     "away from the minimum. The loss is asked.",
 )
@@ -1006,6 +1026,37 @@ def climbs(H, w0, learning_rate, tol=1e-6, max_steps=200):
         if w @ H @ w <= target:
             return steps
         w = w + learning_rate * (H @ w)
+    return np.inf
+
+
+@mistake(
+    earns=0,
+    hint="The gradient is another one at each step: it is H w at the w of now, not at the start.",
+)
+def keeps_the_first_gradient(H, w0, learning_rate, tol=1e-6, max_steps=200):
+    """The gradient is computed once, at the start, and every step follows it."""
+    target = tol * (w0 @ H @ w0)
+    gradient = H @ w0
+    w = w0
+    for steps in range(max_steps + 1):
+        if w @ H @ w <= target:
+            return steps
+        w = w - learning_rate * gradient
+    return np.inf
+
+
+@mistake(
+    earns=0,
+    hint="The gradient of the loss ½ wᵀHw is H w. Without H every direction shrinks at the same rate.",
+)
+def leaves_the_matrix_out_of_the_gradient(H, w0, learning_rate, tol=1e-6, max_steps=200):
+    """The step is the learning rate times w, where it should be times H w."""
+    target = tol * (w0 @ H @ w0)
+    w = w0
+    for steps in range(max_steps + 1):
+        if w @ H @ w <= target:
+            return steps
+        w = w - learning_rate * w
     return np.inf
 
 
@@ -1131,7 +1182,8 @@ def result_is_white(f, rng):
 @probe(2)
 def principal_axes_in_order(f, rng):
     """Column k is the coordinate along the eigenvector of the k-th largest eigenvalue, with either sign."""
-    Z = f(cloud(rng, (9.0, 2.0, 0.3, 0.04)), eps=0.0)
+    # So many, so near: `np.linalg.eig`, which sorts nothing, does not give them in order by chance.
+    Z = f(cloud(rng, (4.0, 3.5, 3.0, 2.5, 2.0, 1.5, 1.0)), eps=0.0)
     return {"the absolute values of the result": np.abs(Z)}
 
 
@@ -1287,6 +1339,14 @@ def pca_takes_eps_as_a_floor(X, eps=1e-5):
     X = X - X.mean(axis=0)
     eigenvalues, U = np.linalg.eigh(X.T @ X / len(X))
     return (X @ U / np.sqrt(np.maximum(eigenvalues, eps)))[:, ::-1]
+
+
+@mistake(earns=4, hint=EPS_SQUARED_HINT)
+def pca_adds_eps_squared(X, eps=1e-5):
+    """The square of eps is added to the eigenvalues."""
+    X = X - X.mean(axis=0)
+    eigenvalues, U = np.linalg.eigh(X.T @ X / len(X))
+    return (X @ U / np.sqrt(np.maximum(eigenvalues, 0) + eps**2))[:, ::-1]
 
 
 @mistake(
@@ -1628,6 +1688,26 @@ def zca_takes_eps_as_a_floor(X, eps=1e-5):
     return X @ U / np.sqrt(np.maximum(eigenvalues, eps)) @ U.T
 
 
+@mistake(earns=5, hint=EPS_SQUARED_HINT)
+def zca_adds_eps_squared(X, eps=1e-5):
+    """The square of eps is added to the eigenvalues."""
+    X = X - X.mean(axis=0)
+    eigenvalues, U = np.linalg.eigh(X.T @ X / len(X))
+    return X @ U / np.sqrt(np.maximum(eigenvalues, 0) + eps**2) @ U.T
+
+
+@mistake(
+    earns=5,
+    hint="Of X = U S Vᵀ you keep U Vᵀ: every variance is 1, as if eps were 0. Scale each direction by "
+    "1/√(λ + eps) instead.",
+)
+def zca_drops_the_singular_values(X, eps=1e-5):
+    """The singular values are replaced by one number, and eps is not used."""
+    X = X - X.mean(axis=0)
+    U, _, Vt = np.linalg.svd(X, full_matrices=False)
+    return np.sqrt(len(X)) * U @ Vt
+
+
 @mistake(earns=1, hint=SAMPLE_HINT)
 def zca_divides_by_n_minus_1(X, eps=1e-5):
     """The covariance divides by N - 1 where N is asked."""
@@ -1801,6 +1881,7 @@ CHAPTER = Chapter(
                 halves_the_first_loss_only,
                 halves_the_later_losses_only,
                 ignores_the_tolerance,
+                squares_the_tolerance,
                 stops_at_a_small_gradient,
                 stops_at_an_absolutely_small_gradient,
                 stops_at_a_small_step,
@@ -1808,6 +1889,8 @@ CHAPTER = Chapter(
                 doubles_the_gradient,
                 halves_the_gradient,
                 climbs,
+                keeps_the_first_gradient,
+                leaves_the_matrix_out_of_the_gradient,
                 ignores_the_coupling,
                 returns_max_steps,
                 never_looks_at_the_end,
@@ -1842,6 +1925,7 @@ CHAPTER = Chapter(
                 pca_returns_the_transpose,
                 pca_ignores_eps,
                 pca_takes_eps_as_a_floor,
+                pca_adds_eps_squared,
                 pca_drops_directions,
                 pca_selects_eigenvalues,
                 pca_divides_by_n_minus_1,
@@ -1890,6 +1974,8 @@ CHAPTER = Chapter(
                 zca_forgets_to_divide_by_n,
                 zca_ignores_eps,
                 zca_takes_eps_as_a_floor,
+                zca_adds_eps_squared,
+                zca_drops_the_singular_values,
                 zca_divides_by_n_minus_1,
                 zca_only_standardizes,
                 zca_of_the_correlation,
