@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 from autograder.chapters import SLUGS
 
@@ -46,3 +49,45 @@ WORDS = {
     150: ("two and a half hours",),
     180: ("three hours",),
 }
+
+
+CONFIGURATION = """
+import sys
+sys.path.insert(0, {extensions!r})
+from course.pages import find_terms_again
+
+def setup(app):
+    app.connect("html-collect-pages", find_terms_again)
+"""
+PAGES = {
+    "index": "Home\n====\n\n.. toctree::\n\n   words\n   text\n",
+    "words": "Words\n=====\n\n.. glossary::\n\n   whitening\n      No correlation.\n",
+    "text": "Text\n====\n\n.. index:: moments\n\nMean and variance.\n",
+}
+
+
+def search_index(source: Path, built: Path) -> dict:
+    """Build the pages, as they now are, into a folder; return what the search reads."""
+    with patch_docutils(str(source)), docutils_namespace():
+        app = Sphinx(*map(str, (source, source, built, built / "trees")), "html", status=None)
+        app.build()
+    text = (built / "searchindex.js").read_text(encoding="utf-8")
+    index = json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))
+    index["alltitles"] = sorted(index["alltitles"].items())
+    return index
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_search_finds_the_terms_of_a_page_that_has_not_changed(tmp_path: Path) -> None:
+    """After one page was edited the search knows what it knows after a build from the beginning."""
+    source = tmp_path / "source"
+    source.mkdir()
+    extensions = str(Path(__file__).parent.parent / "book" / "_ext")
+    (source / "conf.py").write_text(CONFIGURATION.format(extensions=extensions), encoding="utf-8")
+    for name, text in PAGES.items():
+        (source / f"{name}.rst").write_text(text, encoding="utf-8")
+    search_index(source, tmp_path / "edited")
+    (source / "text.rst").write_text(PAGES["text"] + "Both of a batch.\n", encoding="utf-8")
+    edited = search_index(source, tmp_path / "edited")
+    assert edited == search_index(source, tmp_path / "afresh")
+    assert edited["indexentries"].keys() == {"whitening", "moments"}

@@ -203,6 +203,20 @@ def inspect(_app: Sphinx, page: str, _template: str, context: Context, tree: Any
         logger.warning("KaTeX cannot read a formula: %s", failure or command, location=page)
 
 
+def find_terms_again(app: Sphinx) -> list[tuple[str, Context, str]]:
+    """Read pages that have not changed into the search index once more; add no page.
+
+    Sphinx loads their words from the index it wrote before, but not their index entries. Without
+    this the search would find a term of the glossary only after a build from the beginning.
+    """
+    index = getattr(app.builder, "indexer", None)
+    if index is not None:
+        for page in index._titles.keys() - index._index_entries.keys():
+            title, tree = index._titles[page], app.env.get_doctree(page)
+            index.feed(page, index._filenames[page], title, tree)
+    return []
+
+
 def write_front_door(app: Sphinx, exception: Exception | None) -> None:
     """Lead from the site's own address to its first page."""
     if exception is not None or app.builder.format != "html":
@@ -234,4 +248,5 @@ def setup(app: Sphinx) -> None:
     app.connect("doctree-resolved", keep_punctuation, priority=600)
     for step in (drop_assets, label_buttons, describe, inspect):
         app.connect("html-page-context", step, priority=600)
+    app.connect("html-collect-pages", find_terms_again)
     app.connect("build-finished", write_front_door, priority=600)
