@@ -41,6 +41,7 @@ from autograder.exercise import (
     Operation,
     Probe,
     Script,
+    Tolerance,
 )
 from autograder.report import Diagnosis, Finding, Report
 from autograder.verdict import Failure, Lost, Verdict, class_names
@@ -661,12 +662,12 @@ def _diagnose(
         for p, e in zip(probes, expected, strict=True)
         if p.name in failed and _tells(exercise, runs[p.name], e)
     }
+    shown = {name: _kind(runs[name]) for name in failed} | dict.fromkeys(passed, ())
     agreeing: list[tuple[Mistake, set[str]]] = []
     for mistake in exercise.mistakes:
+        alike = _alike(exercise, mistake, probes, shown, passed)
         agrees, sure = set(), set()
-        # A mistake that fails what the answer passed is out at once: most likely where it was last.
-        last = _LAST.get(mistake)
-        for probe in sorted(probes, key=lambda p: (p.name not in passed, p.name != last)):
+        for probe in alike:
             known = _run(probe, mistake.implementation, exercise.name, seed)
             run = runs[probe.name]
             if _same(exercise, known, run):
@@ -674,7 +675,6 @@ def _diagnose(
                 if _said_by(known) == _said_by(run):
                     sure.add(probe.name)
             elif probe.name in passed:
-                _LAST[mistake] = probe.name
                 break
         if len(agrees) == len(probes) and sure:
             return dict.fromkeys(failed, Diagnosis.of(mistake))
@@ -688,8 +688,56 @@ def _diagnose(
     return causes
 
 
-# By which probe each mistake was told apart the last time; it saves time and decides nothing.
-_LAST: dict[Mistake, str] = {}
+def _alike(
+    exercise: Exercise,
+    mistake: Mistake,
+    probes: Sequence[Probe],
+    shown: dict[str, tuple[str, ...]],
+    passed: set[str],
+) -> list[Probe]:
+    """The probes in which a mistake may do what an answer did, those that it passed first.
+
+    None if it fails what the answer passed, or fails otherwise wherever the answer does. Most
+    mistakes are out by this, and need not run again for every student.
+    """
+    name, right, tolerance = exercise.name, exercise.reference, exercise.tolerance
+    outcomes: dict[Probe, tuple[str, ...]] = {}
+    for probe in sorted(probes, key=lambda p: p.name not in passed):
+        outcome = _outcome(probe, mistake.implementation, right, name, tolerance)
+        if outcome and probe.name in passed:
+            return []
+        outcomes[probe] = outcome
+    if not any(outcomes.values()):  # it shows only now and then, or in a probe that is hidden
+        return list(outcomes)
+    alike = [probe for probe, outcome in outcomes.items() if outcome == shown.get(probe.name)]
+    return alike if len(alike) > len(passed) else []
+
+
+@functools.cache
+def _outcome(
+    probe: Probe,
+    mistake: Implementation,
+    reference: Implementation,
+    name: str,
+    tolerance: Tolerance,
+    seed: Seed = 0,
+) -> tuple[str, ...]:
+    """What comes of a mistake in a probe: as `_kind`, and nothing where it passes.
+
+    It is the same for all seeds; the tests of the catalogue see to that.
+    """
+    known, expected = (_run(probe, each, name, seed) for each in (mistake, reference))
+    if known.seen is not None and expected.seen is not None:
+        seen = [(value, known.seen.get(key)) for key, value in expected.seen.items()]
+        right = all(difference(*pair, tolerance) is None for pair in seen)
+        if right and not _objects(known, expected):
+            return ()
+    return _kind(known)
+
+
+def _kind(run: Run) -> tuple[str, ...]:
+    """What kind of failure it is when a run fails: the exception's classes, or a wrong result."""
+    return run.failure.kinds if run.failure is not None else (Verdict.WRONG.value,)
 
 
 def _same(exercise: Exercise, known: Run, run: Run) -> bool:

@@ -801,6 +801,44 @@ class TestDiagnosis:
         task = exercise(mistakes=(refuses_a_single_row,))
         assert named(judge(task, answer)) == ["refuses_a_single_row"]
 
+    def test_what_a_mistake_does_is_learned_once_and_not_for_every_student(self):
+        calls = []
+
+        @mistake(hint="Subtract the mean.")
+        def doubles(X):
+            """The table is doubled."""
+            calls.append(len(X))
+            return X * 2
+
+        def refuses(X):
+            raise RuntimeError("this cannot be")
+
+        task = exercise(mistakes=(doubles,))
+        assert named(judge(task, refuses, seed=1)) == []
+        learned = len(calls)
+        for seed in range(2, 6):
+            assert named(judge(task, refuses, seed=seed)) == []
+            assert named(judge(task, subtracts_the_mean_of_all.implementation, seed=seed)) == []
+        assert len(calls) == learned
+        assert named(judge(task, lambda X: X * 2, seed=6)) == ["doubles"]
+        assert len(calls) > learned
+
+    def test_a_mistake_that_shows_only_now_and_then_is_named_when_it_does(self):
+        @probe(1)
+        def one_number(f, rng):
+            """A number is doubled."""
+            return {"the double": f(float(rng.integers(10)))}
+
+        @mistake(hint="Double large numbers, too.")
+        def sometimes(x):
+            """Numbers above 5 are trebled."""
+            return x * 3 if x > 5 else x * 2
+
+        task = Exercise("double", lambda x: x * 2, (one_number,), (sometimes,))
+        reports = [judge(task, lambda x: x * 3 if x > 5 else x * 2, seed=seed) for seed in range(9)]
+        assert {r.passed for r in reports} == {True, False}
+        assert all(named(r) == ([] if r.passed else ["sometimes"]) for r in reports)
+
     def test_a_missing_answer_has_no_diagnosis(self):
         assert named(judge(CENTER, None)) == []
 

@@ -63,11 +63,13 @@ SAMPLE_HINT = (
 )
 
 
+SPREAD = np.array([1.0, 3.0, 15.0, 300.0])
+CENTER = np.array([1.0, -2.0, 100.0, 750.0])
+
+
 def table(rng, rows=7):
     """A table like the wine data: four features, whose units lie far apart."""
-    spread = np.array([1.0, 3.0, 15.0, 300.0])
-    center = np.array([1.0, -2.0, 100.0, 750.0])
-    return rng.normal(size=(rows, 4)) * spread + center
+    return rng.standard_normal((rows, 4)) * SPREAD + CENTER
 
 
 def correlations(X, Z):
@@ -78,9 +80,11 @@ def correlations(X, Z):
     """
     if Z.shape != X.shape:
         raise ValueError(f"the result has shape {Z.shape}, the table {X.shape}")
-    dX, dZ = X - X.mean(axis=0), Z - Z.mean(axis=0)
+    # A class of a thousand asks for this 24,000 times: `mean` and `**` take twice as long.
+    dX, dZ = X - np.add.reduce(X) / len(X), Z - np.add.reduce(Z) / len(Z)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (dX * dZ).sum(axis=0) / np.sqrt((dX**2).sum(axis=0) * (dZ**2).sum(axis=0))
+        squares = np.add.reduce(dX * dX) * np.add.reduce(dZ * dZ)
+        return np.add.reduce(dX * dZ) / np.sqrt(squares)
 
 
 def with_constant_column(rng, value, rows=7):

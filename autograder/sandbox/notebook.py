@@ -139,6 +139,11 @@ class Notebook:
         for name in ("IPython.display", "IPython.core.display_functions"):
             if name in sys.modules:
                 sys.modules[name].display = self.display  # type: ignore[attr-defined]
+        self._take_over_show()
+
+    def _take_over_show(self) -> None:
+        if "matplotlib.pyplot" in sys.modules:
+            sys.modules["matplotlib.pyplot"].show = self.show_figures  # type: ignore[attr-defined]
 
     def run(self, source: str, name: str) -> None:
         """Run a cell; its last expression is displayed, its open figures are shown.
@@ -146,8 +151,7 @@ class Notebook:
         Raises whatever the cell raises.
         """
         self._count += 1
-        if "matplotlib.pyplot" in sys.modules:
-            sys.modules["matplotlib.pyplot"].show = self.show_figures  # type: ignore[attr-defined]
+        self._take_over_show()
         filename = f"{_CELL}{name or self._count}>"
         code: types.CodeType | ast.Module | None
         try:

@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from . import atfork, measure, notebook, walls, wire
+from . import atfork, measure, notebook, rehearsal, walls, wire
 
 # An object that a judge holds on to stays alive in its worker; a runaway stops here.
 _MAX_HANDLES = 100_000
@@ -67,6 +67,10 @@ def main() -> None:
                 config["scratch"],
                 private=config["namespaces"],
             )
+        for _ in range(rehearsal.TIMES):
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                rehearsal.play(_Server(theirs, config["limits"]["output_bytes"])._answer, ours)
         # The same start for every worker, and on every regrade.
         random.seed(0)
         np.random.seed(0)  # noqa: NPY002 (students use the global state)

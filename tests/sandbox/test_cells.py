@@ -258,3 +258,22 @@ def test_magics_where_the_parent_has_not_imported_ipython() -> None:
         assert worker.value("x") == 1
         broken = worker.execute("def f(x)\n    return x")
         assert (broken.verdict, broken.failure.kinds[0]) == (Verdict.ERROR, "SyntaxError")
+
+
+def test_a_worker_knows_nothing_of_what_was_played_before_it(worker: Worker) -> None:
+    """The parent's rehearsal makes workers fast, and leaves no name, object or output."""
+    said = worker.execute(
+        """
+import gc, linecache, sys
+gc.unfreeze()
+everything = gc.get_objects()
+classes = [type(o).__name__ for o in everything]
+names = {k for o in everything if type(o) is dict for k in o if type(k) is str}
+servers, notebooks = classes.count("_Server"), classes.count("Notebook")
+left = {"failure"} & names
+left |= {o.__name__ for o in everything if type(o) is type and o.__module__ == "__main__"}
+(servers, notebooks, sorted(left), [n for n in linecache.cache if "rehearsal" in n])
+"""
+    )
+    assert shown(said) == ["(1, 1, [], [])"]
+    assert len(said.outputs) == 1
