@@ -273,7 +273,7 @@ def _refuse(_: Any) -> NoReturn:
 
 def _trees(text: bytearray, count: int | None) -> list[wire.Json]:
     try:
-        trees = wire.from_json(text.decode("utf-8"))
+        trees = wire.from_json(text)
     except (ValueError, RecursionError):
         raise wire.WireError("malformed answers") from None
     if type(trees) is not list or len(trees) != count:

@@ -408,7 +408,7 @@ def receive(
     else:
         text, body = (_read(sock, size, deadline) for size in (text_size, body_size))
     try:
-        header = from_json(text.decode("utf-8"))
+        header = from_json(text)
     except (ValueError, RecursionError):
         raise WireError("malformed frame: not JSON") from None
     if type(header) is not dict:
@@ -461,4 +461,12 @@ def to_json(value: Any) -> bytes:
 
 
 # Made once: it has settings that `json.loads` would set up on every call.
-from_json = json.JSONDecoder(parse_constant=_refuse).decode
+_decode = json.JSONDecoder(parse_constant=_refuse).decode
+
+
+def from_json(text: bytes | bytearray) -> Json:
+    """Return what JSON says; raise ValueError or RecursionError if it is none."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:  # perhaps for half of an emoji
+        return _decode(text.decode("utf-8"))
