@@ -4,11 +4,12 @@ A probe's questions are many and small, and a journey to the worker and back cos
 answers. What the probes are sure to ask is therefore sent at once, and so is what comes before and
 behind them: the cells of the notebook, and the probes of the next. The worker does it in the same
 order, and stops where going on would not be what the judge does: at an exception, at an argument
-that was changed in place, at plain data where an object was expected, where nothing was defined,
-and when it takes long. What is left is asked one by one. Nothing is asked behind a probe that is
-not foreseen to its end. (Where a probe breaks off, because it cannot go on with what was returned,
-the rest of it has been done all the same, and what follows: a wrong answer that counts its calls
-can see that, as can a later cell that shows the count.)
+that was changed in place (unless nothing else is asked in that probe), at plain data where an
+object was expected, where nothing was defined, and when it takes long. What is left is asked one by
+one. Nothing is asked behind a probe that is not foreseen to its end. (Where a probe breaks off,
+because it cannot go on with what was returned, the rest of it has been done all the same, and what
+follows: a wrong answer that counts its calls can see that, as can a later cell that shows the
+count.)
 
 What the reference answers is taken down, too, in the very bytes that a worker would send. When the
 worker's are the same, to the last bit, the probe would see again what it saw of the reference: it
@@ -84,7 +85,6 @@ class Script:
         whole: whether nothing else is asked.
         ends: whether nothing more is asked after an exception.
         answered: how many questions the worker has answered; None before it has been asked.
-        rest: the bytes that belong to the answer at which the worker stopped.
     """
 
     def __init__(
@@ -97,7 +97,6 @@ class Script:
         self.parted = False
         self.ends = certain.ends
         self.answered: int | None = None
-        self.rest = bytearray()
         self._certain = certain.operations
         self._open = True
         self._asked = _Arguments()
@@ -143,7 +142,13 @@ class Script:
         return b"".join(self._asked.parts)
 
     def came(
-        self, answered: int, text: bytearray, data: bytearray, first: int, stopped: Any
+        self,
+        answered: int,
+        text: bytearray,
+        data: bytearray,
+        first: int,
+        stopped: Any,
+        rest: bytearray,
     ) -> None:
         """Take in what came back.
 
@@ -153,9 +158,11 @@ class Script:
             data: their bytes.
             first: the number of the first handle among them.
             stopped: the answer behind them at which the worker stopped; None if there is none.
+            rest: the bytes of that.
         """
         self.answered = answered
-        self._text, self._data, self._first, self._stopped = text, data, first, stopped
+        self._text, self._data, self._first = text, data, first
+        self._stopped, self._rest = stopped, rest
         self._given = 0
         self._again = _Arguments()
         self._came: list[wire.Json] | None = None
@@ -210,7 +217,7 @@ class Script:
             return {"value": self._came[number], "changed": []}, self._decoder, []
         if type(self._stopped) is not dict:
             raise wire.WireError("malformed answers")
-        decoder = wire.Decoder(self.rest, self._remote)
+        decoder = wire.Decoder(self._rest, self._remote)
         return self._stopped, decoder, self._again.arrays[arrays:]
 
     def gave(self, value: Any) -> None:
@@ -492,14 +499,14 @@ def came(steps: Sequence[Step], reply: dict[str, Any], body: bytearray) -> None:
                 raise wire.WireError("malformed answers")
             step.answered = row
             continue
-        if type(row) is not list or len(row) != 5:
+        if type(row) is not list or len(row) != 6:
             raise wire.WireError("malformed answers")
-        answered, text, data, first = map(wire.natural, row[:4])
-        middle, end, texts = start + text, start + text + data, texts + text
+        answered, *sizes, first = map(wire.natural, row[:5])
+        texts += sizes[0]
+        ends = list(itertools.accumulate(sizes, initial=start))
         many = answered > len(step.questions) or texts > wire.MAX_HEADER
-        if many or end > len(body):
+        if many or ends[-1] > len(body):
             raise wire.WireError("malformed answers")
-        step.came(answered, body[start:middle], body[middle:end], first, row[4])
-        start = end
-    if rows and isinstance(last := steps[len(rows) - 1], Script):
-        last.rest = body[start:]
+        text, data, rest = (body[one:other] for one, other in itertools.pairwise(ends))
+        step.came(answered, text, data, first, row[5], rest)
+        start = ends[-1]

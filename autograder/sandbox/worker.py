@@ -286,8 +286,9 @@ class _Server:
         """Do what will be asked, in order, as long as it is as the judge foresaw it, and in time.
 
         Of each cell the reply says what it would have said by itself. Of each probe that was begun
-        it says how many questions were answered, how long the trees of the answers and their bytes
-        are, the number of the first handle among them, and the answer at which it stopped.
+        it says how many questions were answered; how long the trees of the answers are, their
+        bytes, and those of the answer at which it stopped; the number of the first handle, and that
+        answer.
         """
         done: list[Any] = []
         parts: list[bytes] = []
@@ -318,12 +319,14 @@ class _Server:
                         break
                 except wire.Unsendable:  # with what came before; perhaps not by itself
                     return {"done": None}, []
-            text, data = wire.to_json(probe.trees), b"".join(probe.parts)
-            done.append([len(probe.trees), len(text), len(data), probe.first, probe.stopped])
-            parts += (text, data)
-            over = ends and probe.stopped is not None and "error" in probe.stopped
-            if len(probe.trees) < len(questions) and not over:
-                parts += probe.rest
+            pieces = wire.to_json(probe.trees), b"".join(probe.parts), b"".join(probe.rest)
+            parts += pieces
+            sizes = map(len, (probe.trees, *pieces))
+            done.append([*sizes, probe.first, probe.stopped])
+            answered, over = len(probe.trees), False
+            if probe.stopped is not None:
+                over = ends if "error" in probe.stopped else answered + 1 == len(questions)
+            if answered < len(questions) and not over:
                 break
         return reply, parts
 

@@ -505,7 +505,8 @@ RIGHT = [HANDLE, METHOD, 1.0]
 def replied(asked: list[Step], *probes: list[object], stopped: object = None) -> None:
     """What a worker answers, from handle 40 on."""
     texts = [wire.to_json(trees) for trees in probes]
-    done = [[len(trees), len(t), 0, 40, stopped] for trees, t in zip(probes, texts, strict=True)]
+    pairs = zip(probes, texts, strict=True)
+    done = [[len(trees), len(text), 0, 0, 40, stopped] for trees, text in pairs]
     came(asked, {"done": done}, bytearray(b"".join(texts)))
 
 
@@ -631,23 +632,25 @@ def test_an_answer_that_is_no_handle_is_the_target_of_nothing(value):
         None,
         7,
         "xx",
-        {"0": [0, 0, 0, 0, None]},
+        {"0": [0, 0, 0, 0, 0, None]},
         [1],
         [None],
         [[]],
-        [[0, 0, 0, 0]],
-        [[0, 0, 0, 0, None, 0]],
-        [[-1, 0, 0, 0, None]],
-        [[4, 0, 0, 0, None]],  # more answers than questions
-        [[0, 5, 0, 0, None]],
-        [[0, 0, 5, 0, None]],
-        [[0, 2, 3, 0, None]],
-        [[0, -1, 1, 0, None]],
-        [[True, 0, 0, 0, None]],
-        [[1.0, 0, 0, 0, None]],
-        [["1", 0, 0, 0, None]],
-        [[0, 0, 0, 10**30, None]],
-        [[0, 0, 0, 0, None]] * 2,  # more probes than were asked
+        [[0, 0, 0, 0, 0]],
+        [[0, 0, 0, 0, 0, None, 0]],
+        [[-1, 0, 0, 0, 0, None]],
+        [[4, 0, 0, 0, 0, None]],  # more answers than questions
+        [[0, 5, 0, 0, 0, None]],
+        [[0, 0, 5, 0, 0, None]],
+        [[0, 0, 0, 5, 0, None]],
+        [[0, 2, 2, 1, 0, None]],
+        [[0, -1, 1, 0, 0, None]],
+        [[0, 0, 1, -1, 0, None]],
+        [[True, 0, 0, 0, 0, None]],
+        [[1.0, 0, 0, 0, 0, None]],
+        [["1", 0, 0, 0, 0, None]],
+        [[0, 0, 0, 0, 10**30, None]],
+        [[0, 0, 0, 0, 0, None]] * 2,  # more probes than were asked
     ],
 )
 def test_malformed_answers(done):
@@ -661,7 +664,7 @@ def test_malformed_answers(done):
 def test_trees_that_are_none(text):
     ahead, asked = ahead_of()
     ahead.begin(0)
-    came(asked, {"done": [[2, len(text), 0, 0, None]]}, bytearray(text))
+    came(asked, {"done": [[2, len(text), 0, 0, 0, None]]}, bytearray(text))
     with pytest.raises(wire.WireError):
         ahead.take("call", 7, ((X,), {}))
 
@@ -684,18 +687,18 @@ def test_a_probe_that_was_not_begun_is_asked_again():
     [
         ("'done': 7", ""),
         ("'done': [7]", ""),
-        ("'done': [[9, 9, 9, 9, None]]", ""),
-        ("'done': [[2, 19, 0, 0, None]]", '[["r",0,""],["r",0,""]]'),
-        ("'done': [[2, 9, 0, 0, None]]", "[2.0,2.0]"),
-        ("'done': [[2, 9, 0, 0, None]] * 4", "[2.0,2.0]" * 4),
-        ("'done': [[1, 26, 0, 0, None]]", '[["a","object",[1],0,true]]'),
-        ("'done': [[0, 2, 0, 0, 7]]", "[]"),
-        ("'done': [[0, 2, 0, 0, {'value': 2.0, 'changed': 7}]]", "[]"),
-        ("'done': [[0, 2, 0, 0, {'value': 2.0, 'changed': [[0, 1]]}]]", "[]"),
-        ("'done': [[0, 2, 0, 0, {'error': 7}]]", "[]"),
-        ("'done': [[0, 2, 0, 0, {}]]", "[]"),
+        ("'done': [[9, 9, 9, 0, 9, None]]", ""),
+        ("'done': [[2, 19, 0, 0, 0, None]]", '[["r",0,""],["r",0,""]]'),
+        ("'done': [[2, 9, 0, 0, 0, None]]", "[2.0,2.0]"),
+        ("'done': [[2, 9, 0, 0, 0, None]] * 4", "[2.0,2.0]" * 4),
+        ("'done': [[1, 26, 0, 0, 0, None]]", '[["a","object",[1],0,true]]'),
+        ("'done': [[0, 2, 0, 0, 0, 7]]", "[]"),
+        ("'done': [[0, 2, 0, 0, 0, {'value': 2.0, 'changed': 7}]]", "[]"),
+        ("'done': [[0, 2, 0, 0, 0, {'value': 2.0, 'changed': [[0, 1]]}]]", "[]"),
+        ("'done': [[0, 2, 0, 0, 0, {'error': 7}]]", "[]"),
+        ("'done': [[0, 2, 0, 0, 0, {}]]", "[]"),
         ("'done': []", ""),
-        ("'done': [[0, 0, 0, 0, None]] * 100000", ""),
+        ("'done': [[0, 0, 0, 0, 0, None]] * 100000", ""),
     ],
 )
 def test_forged_answers_earn_nothing(reply, body, pool):
