@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from autograder.chapters import SLUGS, chapter, chapters
+from autograder.chapters import SLUGS, chapter, chapters, find
 from autograder.classroom import cells
 from autograder.classroom.release import read_source, release_text, source_path
 from autograder.classroom.sample import as_answer
@@ -28,6 +28,31 @@ MISTAKES = [
     for c in chapters()
     for e in c.exercises
     for m in e.mistakes
+]
+
+# Seeds with which a mistake once earned more, or less, than with others.
+UNLUCKY = [
+    ("Scaler", "ScalerAddsAnEpsilon", 45),
+    ("covariance", "covariance_around_the_overall_mean", 242),
+    ("batchnorm_forward", "adds_the_root_of_eps", 23),
+    ("gradient_check", "takes_forward_differences", 228),
+    ("gradient_check", "divides_by_h", 228),
+    ("gradient_check", "measures_the_absolute_error", 179),
+    ("gradient_check", "moves_the_callers_array", 268),
+    ("gradient_check", "does_not_move_back", 228),
+    ("gradient_check", "leaves_the_entries_moved", 268),
+    ("MLP", "ActivatesTheLogits", 36),
+    ("MLP", "ActivatesTheLogits", 857),
+    ("MLP", "ActivatesTheLogits", 1509),
+    ("learning_rate_sweep", "never_sees_a_divergence", 35),
+    ("learning_rate_sweep", "compares_with_nan", 110),
+    ("learning_rate_sweep", "lets_failures_win", 178),
+    ("covariate_shift", "moves_the_layer_itself", 30),
+    ("covariate_shift", "leaves_out_the_layer_just_before", 224),
+    ("covariate_shift", "applies_relu_to_the_output", 43),
+    ("covariate_shift", "applies_relu_to_the_output", 108),
+    ("gradient_predictiveness", "steps_uphill", 435),
+    ("gradient_predictiveness", "clips_the_probabilities", 435),
 ]
 
 # Besides NumPy, what the chapter's notebook gives its students.
@@ -72,6 +97,15 @@ def test_a_mistake_is_caught_and_named_and_earns_what_it_deserves(slug, exercise
         assert not report.passed
         assert [d.mistake for d in report.diagnoses] == [known.name]
         assert 0 <= report.earned == known.earns < exercise.points
+
+
+@pytest.mark.parametrize(("exercise", "known", "seed"), UNLUCKY)
+def test_no_luck_of_the_draw_hides_a_mistake_or_adds_one(exercise, known, seed):
+    exercise = find(exercise)
+    (mistake,) = (m for m in exercise.mistakes if m.name == known)
+    report = judge(exercise, mistake.implementation, seed=seed)
+    assert report.earned == mistake.earns
+    assert [d.mistake for d in report.diagnoses] == [known]
 
 
 @pytest.mark.parametrize(("slug", "exercise", "known"), MISTAKES)

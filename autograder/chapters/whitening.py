@@ -171,7 +171,7 @@ def one_feature_gives_a_matrix(f, rng):
     """One feature gives a 1×1 matrix with its variance, and one sample gives zeros."""
     return {
         "the covariance of a 6×1 table": f(rng.normal(size=(6, 1)) + 2.0),
-        "the covariance of a single sample": f(rng.normal(size=(1, 2)) + 2.0),
+        "the covariance of a single sample": f(rng.uniform(1, 3, size=(1, 2)) * [1.0, -1.0]),
     }
 
 
