@@ -137,7 +137,7 @@ def _environment(scratch: str) -> dict[str, str]:
         "MPLBACKEND": "agg",
         "PYTHONHASHSEED": "0",
         "PYTHONUTF8": "1",
-        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # a fork copies a smaller page table
         **dict.fromkeys(one_thread, "1"),
     }
     with contextlib.suppress(RuntimeError):  # Matplotlib's list of fonts; only the parent sees it

@@ -26,7 +26,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -36,7 +35,6 @@ from . import atfork, measure, notebook, rehearsal, walls, wire
 
 # An object that a judge holds on to stays alive in its worker; a runaway stops here.
 _MAX_HANDLES = 100_000
-_MADV_COLLAPSE = 25
 # Often enough: a disk takes a hundred megabytes in this time.
 _WATCH_SECONDS = 0.1
 _now = time.monotonic  # whatever a student makes of `time`
@@ -83,7 +81,6 @@ def main() -> None:
         gc.collect()
         gc.freeze()
         gc.enable()
-        _collapse()
         reply = {"ready": True, "notes": plan.notes if plan else []}
     except BaseException as error:
         text = "".join(traceback.format_exception(error))
@@ -141,19 +138,6 @@ def _preload(config: dict[str, Any]) -> None:
     for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
         os.environ.pop(name, None)
     os.environ["MPLCONFIGDIR"] = config["scratch"]
-
-
-def _collapse() -> None:
-    """Ask for huge pages under the parent's heap: a fork then copies a smaller page table."""
-    libc = ctypes.CDLL(None)
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/maps").read_text().splitlines():
-            place, mode, _, _, inode, *_name = line.split(maxsplit=5)
-            if mode == "rw-p" and inode == "0":
-                start, end = (int(part, 16) for part in place.split("-"))
-                if end - start >= 1 << 21:
-                    length = ctypes.c_size_t(end - start)
-                    libc.madvise(ctypes.c_void_p(start), length, _MADV_COLLAPSE)
 
 
 def _fork(
