@@ -73,13 +73,17 @@ def batch(rng, samples=7):
 
 def faint(rng, samples=7):
     """Four features whose variances are about as large as a common ε, or smaller."""
-    return rng.normal(size=(samples, 4)) * np.array([1e-3, 4e-3, 0.03, 0.3]) + 0.5
+    return rng.normal(size=(samples, 4)) * np.array([1e-3, 4e-3, 0.03, 0.3]) + 20
 
 
 def affine(rng, size=4):
-    """A scale and a shift per feature, with both signs and no two alike."""
+    """A scale and a shift per feature, with both signs and no two alike.
+
+    The shifts are so large that no entry of y is near 0, where rounding would weigh more.
+    """
     signs = np.where(np.arange(size) % 2, -1.0, 1.0)
-    return signs * rng.uniform(0.5, 2.0, size=size), rng.normal(size=size) * 3
+    shifts = rng.uniform(10, 20, size=size) * rng.choice([-1, 1], size=size)
+    return signs * rng.uniform(0.5, 2.0, size=size), shifts
 
 
 def far_from_zero(rng, samples=64):
@@ -1334,8 +1338,8 @@ def biased_layer(rng, eps=1e-5):
     sums = batch(rng, samples=6) * 0.01
     gamma, beta = affine(rng)
     b = rng.normal(size=4) * 4
-    mean = batch(rng).mean(axis=0) * 0.01 + b
-    var = rng.uniform(0.5, 4.0, size=4)
+    mean = batch(rng).mean(axis=0) * 0.01 + 10 + b
+    var = rng.uniform(900, 2500, size=4)
     return sums, b, gamma, beta, mean, var
 
 

@@ -1509,17 +1509,23 @@ def effective_learning_rate(W, lr):
     return lr / np.sum(W**2, axis=0)
 
 
+def units(rng, fan_in, norms):
+    """Weights whose columns have these norms: so large that 10⁻⁵ beside the squares does not show."""
+    W = rng.normal(size=(fan_in, len(norms)))
+    return W * (np.array(norms) / np.linalg.norm(W, axis=0))
+
+
 @probe(2)
 def one_rate_per_unit(f, rng):
     """Each unit (column of W) has the rate η/‖w‖²; the result has the shape (fan_out,)."""
-    W = rng.normal(size=(5, 3)) * np.array([0.5, 1.0, 4.0])
+    W = units(rng, 5, (5.0, 10.0, 40.0))
     return {"the effective learning rates": f(W, 0.3)}
 
 
 @probe(1)
 def rates_of_a_square_layer(f, rng):
     """In a layer with as many inputs as outputs, the rates are still those of the columns."""
-    return {"the effective learning rates": f(rng.normal(size=(4, 4)), 0.05)}
+    return {"the effective learning rates": f(units(rng, 4, (20.0, 5.0, 15.0, 10.0)), 0.05)}
 
 
 @probe(1)
@@ -1539,7 +1545,7 @@ def ten_times_the_weights(f, rng):
 @probe(1, hidden=True)
 def rates_leave_the_weights_alone(f, rng):
     """W is left as it was, and the rates are right also when the weights have a mean."""
-    W = rng.normal(size=(4, 3)) + 2
+    W = 5 * rng.uniform(1, 3, size=(4, 3))
     rates = f(W, 0.1)
     return {"W": Argument(W), "the effective learning rates": rates}
 

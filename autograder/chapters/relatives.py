@@ -94,15 +94,24 @@ def block(rng, *shape, scale=1e5):
     return scale * x
 
 
+def distant(rng, *shape):
+    """The same, so far from 0 that rounding x to float32, or its means, surely shows."""
+    return block(rng, *shape) + 3e8
+
+
 def faint(rng, *shape):
-    """An array with variances about as large as 10⁻⁵."""
-    return block(rng, *shape, scale=2e-3) + 0.5
+    """An array far from 0 with variances about as large as 10⁻⁵."""
+    return block(rng, *shape, scale=2e-3) + 20
 
 
 def affine(rng, size):
-    """A scale and a shift per feature, with both signs and no two alike."""
+    """A scale and a shift per feature, with both signs and no two alike.
+
+    The shifts are so large that no entry of y is near 0, where rounding would weigh more.
+    """
     signs = np.where(np.arange(size) % 2, -1.0, 1.0)
-    return signs * rng.uniform(0.5, 2.0, size=size), rng.normal(size=size) * 3
+    shifts = rng.uniform(10, 20, size=size) * rng.choice([-1, 1], size=size)
+    return signs * rng.uniform(0.5, 2.0, size=size), shifts
 
 
 def single(*arrays):
@@ -138,21 +147,21 @@ def normalize(x, axes, eps=1e-5):
 @probe(2)
 def one_axis_of_a_table(f, rng):
     """On a table (N, D), `axes=0` is batch normalization, and `axes=1` is layer normalization."""
-    x = block(rng, 7, 5)
+    x = distant(rng, 7, 5)
     return {"normalize(x, 0)": f(x.copy(), 0), "normalize(x, 1)": f(x.copy(), 1)}
 
 
 @probe(2)
 def several_axes_of_images(f, rng):
     """On images (N, C, H, W), `(0, 2, 3)`, `(2, 3)` and `(1, 2, 3)` give batch, instance and layer normalization."""
-    x = block(rng, 4, 6, 3, 5)
+    x = distant(rng, 4, 6, 3, 5)
     return {f"normalize(x, {axes})": f(x.copy(), axes) for axes in ((0, 2, 3), (2, 3), (1, 2, 3))}
 
 
 @probe(1)
 def groups_after_a_reshape(f, rng):
     """Images reshaped to (N, G, C/G, H, W) and normalized over `(2, 3, 4)`: group normalization."""
-    x = block(rng, 3, 6, 2, 4).reshape(3, 2, 3, 2, 4)
+    x = distant(rng, 3, 6, 2, 4).reshape(3, 2, 3, 2, 4)
     return {"the groups, normalized": f(x, (2, 3, 4))}
 
 
@@ -183,7 +192,7 @@ def constants_become_zero(f, rng):
 @probe(1)
 def square_tables(f, rng):
     """Rows are rows and columns are columns in a square table, too."""
-    x = block(rng, 5, 5)
+    x = distant(rng, 5, 5)
     return {"normalize(x, 1)": f(x.copy(), 1), "normalize(x, 0)": f(x.copy(), 0)}
 
 
@@ -203,7 +212,7 @@ def normalize_far_from_zero(f, rng):
 @probe(1)
 def normalize_leaves_x_alone(f, rng):
     """The array that you are given is left as it was, and the result is right."""
-    x = block(rng, 6, 4)
+    x = distant(rng, 6, 4)
     result = f(x, 0)
     return {"x": Argument(x), "the result": result}
 
@@ -211,7 +220,7 @@ def normalize_leaves_x_alone(f, rng):
 @probe(1, hidden=True)
 def other_ways_to_name_axes(f, rng):
     """Axes may be counted from the end, and channels may come last."""
-    x = block(rng, 3, 2, 4, 5)
+    x = distant(rng, 3, 2, 4, 5)
     return {
         f"normalize(x, {axes})": f(x.copy(), axes)
         for axes in (-1, (-2, -1), (1, 2), (0, 1, 2), (-3, -2))
@@ -2472,7 +2481,7 @@ def running_statistics_are_left_alone(f, rng):
     """x and the running statistics are left as they were, and the result is right."""
     case = renorm_case(rng, [0.6, 1.4, 0.9], [0.5, -1.2, 0.3])
     x, _, _, running_mean, running_var = case
-    y, _, _ = f(*case, 3.0, 5.0)
+    y, _, _ = f(*case, 100.0, 200.0)  # wide enough for wrong batch statistics, which cancel in y
     return {
         "x": Argument(x),
         "running_mean": Argument(running_mean),
@@ -2487,7 +2496,8 @@ def renorm_of_one_sample(f, rng):
     case = renorm_case(rng, [0.6, 1.4, 0.9], [0.5, -1.2, 0.3])
     x, *rest = case
     low = int(np.argmin(x[:, 1]))  # a sample for which one d is surely negative
-    y, _, d = f(x[low : low + 1], *rest, 3.0, 50.0)  # x̂ is 0, so r does not count
+    # x̂ is 0, so r does not count; that d is below -1.8.
+    y, _, d = f(x[low : low + 1], *rest, 1.5, 50.0)
     return {"y": y, "d": d}
 
 

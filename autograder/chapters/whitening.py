@@ -107,6 +107,12 @@ def bowl(rng, eigenvalues):
     return (H + H.T) / 2
 
 
+def along_the_axes(rng, variances):
+    """The same along the axes. `np.linalg.eig` sorts nothing: it leaves these in their order."""
+    D = len(variances)
+    return white(rng, 9, D) * np.sqrt(variances) + rng.uniform(2, 6, size=D)
+
+
 def too_few_rows(rng):
     """A table with 5 rows and 12 columns: its covariance has rank 4."""
     return rng.normal(size=(5, 12)) * 3 + 20
@@ -793,7 +799,8 @@ def leaves_the_start_alone(f, rng):
 @probe(1, hidden=True)
 def the_tolerance_is_relative(f, rng):
     """A start a million times farther away takes as many steps; a longer bowl takes more."""
-    H, w = bowl(rng, (4.0, 1.0, 0.5)), rng.uniform(1, 2, size=3)
+    # A given bowl: how a random one is turned decides whether wrong steps diverge.
+    H, w = np.array([[2.5, 1.5], [1.5, 2.5]]), rng.uniform(1, 2, size=2) * [1, -1]
     far, near = f(H, 1000.0 * w, 0.25), f(H, 0.001 * w, 0.25)
     long = f(np.diag([4.0, 0.4]), np.ones(2), 0.25)
     return {
@@ -1176,22 +1183,30 @@ def pca_whiten(X, eps=1e-5):
 def result_is_white(f, rng):
     """With eps = 0 the result has mean 0 and the identity as its covariance."""
     Z = f(cloud(rng), eps=0.0)
-    return {"the column means": Z.mean(axis=0), "the covariance of the result": covariance_of(Z)}
+    uncorrelated = f(along_the_axes(rng, (2.0, 0.3, 9.0)), eps=0.0)
+    return {
+        "the column means": Z.mean(axis=0),
+        "the covariance of the result": covariance_of(Z),
+        "the covariance of the result, for uncorrelated features": covariance_of(uncorrelated),
+    }
 
 
 @probe(2)
 def principal_axes_in_order(f, rng):
     """Column k is the coordinate along the eigenvector of the k-th largest eigenvalue, with either sign."""
-    # So many, so near: `np.linalg.eig`, which sorts nothing, does not give them in order by chance.
     Z = f(cloud(rng, (4.0, 3.5, 3.0, 2.5, 2.0, 1.5, 1.0)), eps=0.0)
-    return {"the absolute values of the result": np.abs(Z)}
+    uncorrelated = f(along_the_axes(rng, (2.0, 0.3, 9.0)), eps=0.0)
+    return {
+        "the absolute values of the result": np.abs(Z),
+        "the absolute values for uncorrelated features": np.abs(uncorrelated),
+    }
 
 
 @probe(1)
 def eps_is_added_to_the_variance(f, rng):
     """The variance along a direction of variance λ becomes λ/(λ + eps); eps is 10⁻⁵ if not given."""
     large = f(cloud(rng, (9.0, 2.0, 0.3)), eps=0.5)
-    small = f(cloud(rng, (4e-5, 1e-5, 2.5e-6)))
+    small = f(along_the_axes(rng, (1e-5, 2.5e-6, 4e-5)))
     return {
         "the sorted variances for λ = 9, 2, 0.3 and eps = 0.5": np.sort(np.var(large, axis=0)),
         "the sorted variances for λ = 4e-5, 1e-5, 2.5e-6": np.sort(np.var(small, axis=0)),
@@ -1215,7 +1230,12 @@ def leaves_the_table_alone(f, rng):
     """The table that you are given is left as it was, and the result is right."""
     X = cloud(rng)
     Z = f(X)
-    return {"X": Argument(X), "the absolute values of the result": np.abs(Z)}
+    uncorrelated = f(along_the_axes(rng, (2.0, 0.3, 9.0)))
+    return {
+        "X": Argument(X),
+        "the absolute values of the result": np.abs(Z),
+        "the absolute values for uncorrelated features": np.abs(uncorrelated),
+    }
 
 
 @mistake(earns=1, hint=CENTER_HINT)
