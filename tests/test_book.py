@@ -60,9 +60,12 @@ def setup(app):
     app.connect("html-collect-pages", find_terms_again)
 """
 PAGES = {
-    "index": "Home\n====\n\n.. toctree::\n\n   words\n   text\n",
-    "words": "Words\n=====\n\n.. glossary::\n\n   whitening\n      No correlation.\n",
-    "text": "Text\n====\n\n.. index:: moments\n\nMean and variance.\n",
+    "index": "Home\n====\n\n.. toctree::\n\n   words\n   text\n   quiet\n",
+    # The label is on the stored page; on the page that is shown there is the title instead.
+    "words": "Words\n=====\n\n.. glossary::\n\n   whitening\n      No correlation: "
+    ":ref:`elsewhere`.\n",
+    "text": ".. _elsewhere:\n\nText\n====\n\n.. index:: moments\n\nMean and variance.\n",
+    "quiet": ":nosearch:\n\nQuiet\n=====\n\n.. index:: silence\n\nNobody finds this.\n",
 }
 
 

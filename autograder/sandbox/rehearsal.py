@@ -18,6 +18,8 @@ from . import wire
 
 # Afterwards a worker finds nothing new in the server, the border, and the commonest of NumPy.
 TIMES = 3
+# More than is printed here, whatever a student's notebook may print.
+OUTPUT_BYTES = 10_000
 
 _FUNCTION = '''
 import math

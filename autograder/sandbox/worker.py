@@ -68,7 +68,7 @@ def main() -> None:
         for _ in range(rehearsal.TIMES):
             ours, theirs = socket.socketpair()
             with ours, theirs:
-                rehearsal.play(_Server(theirs, config["limits"]["output_bytes"])._answer, ours)
+                rehearsal.play(_Server(theirs, rehearsal.OUTPUT_BYTES)._answer, ours)
         # The same start for every worker, and on every regrade.
         random.seed(0)
         np.random.seed(0)  # noqa: NPY002 (students use the global state)

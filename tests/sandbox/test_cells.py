@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograder.sandbox.notebook import _ends_in_a_definition, needs_ipython
-from autograder.sandbox.pool import CellResult, Pool, Worker
+from autograder.sandbox.pool import CellResult, Limits, Pool, Worker
 from autograder.verdict import Verdict
 
 
@@ -277,3 +277,9 @@ left |= {o.__name__ for o in everything if type(o) is type and o.__module__ == "
     )
     assert shown(said) == ["(1, 1, [], [])"]
     assert len(said.outputs) == 1
+
+
+def test_what_was_played_does_not_count_as_output() -> None:
+    """However little a notebook may print."""
+    with Pool(limits=Limits(output_bytes=20)) as pool, pool.worker() as worker:
+        assert texts(worker.execute("print('hi')")) == "hi\n"

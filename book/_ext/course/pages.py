@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docutils import nodes
+from docutils.utils import new_document
+from sphinx import addnodes
 from sphinx.jinja2glue import BuiltinTemplateLoader
 from sphinx.util import logging
 
@@ -204,16 +206,22 @@ def inspect(_app: Sphinx, page: str, _template: str, context: Context, tree: Any
 
 
 def find_terms_again(app: Sphinx) -> list[tuple[str, Context, str]]:
-    """Read pages that have not changed into the search index once more; add no page.
+    """Read the index entries of pages that have not changed once more; add no page.
 
-    Sphinx loads their words from the index it wrote before, but not their index entries. Without
-    this the search would find a term of the glossary only after a build from the beginning.
+    Sphinx loads their words and titles from the index it wrote before, but not these. Without this
+    the search would find a term of the glossary only after a build from the beginning. Nothing else
+    of a stored page is read: it still has the keys of its citations, and outputs in formats that
+    are not shown. A page without a title there is one that the search leaves out.
     """
     index = getattr(app.builder, "indexer", None)
     if index is not None:
         for page in index._titles.keys() - index._index_entries.keys():
-            title, tree = index._titles[page], app.env.get_doctree(page)
-            index.feed(page, index._filenames[page], title, tree)
+            title, titles = index._titles[page], index._all_titles[page]
+            if title:
+                entries = new_document("")
+                entries += list(app.env.get_doctree(page).findall(addnodes.index))
+                index.feed(page, index._filenames[page], title, entries)
+                index._all_titles[page] = titles
     return []
 
 
