@@ -677,7 +677,7 @@ def _diagnose(
     shown = {name: _kind(runs[name]) for name in failed} | dict.fromkeys(passed, ())
     agreeing: list[tuple[Mistake, set[str]]] = []
     for mistake in exercise.mistakes:
-        alike = _alike(exercise, mistake, probes, shown, passed)
+        alike = _alike(exercise, mistake, probes, shown)
         agrees, sure = set(), set()
         for probe in alike:
             known = _run(probe, mistake.implementation, exercise.name, seed)
@@ -705,18 +705,22 @@ def _alike(
     mistake: Mistake,
     probes: Sequence[Probe],
     shown: dict[str, tuple[str, ...]],
-    passed: set[str],
 ) -> list[Probe]:
     """The probes in which a mistake may do what an answer did, those that it passed first.
 
     None if it fails what the answer passed, or fails otherwise wherever the answer does. Most
     mistakes are out by this, and need not run again for every student.
+
+    Args:
+        shown: what came of the answer in each probe, as of a mistake (see `_outcome`); a probe
+            that could not finish for other reasons is not there.
     """
     name, right, tolerance = exercise.name, exercise.reference, exercise.tolerance
+    passed = {probe for probe in probes if shown.get(probe.name) == ()}
     outcomes: dict[Probe, tuple[str, ...]] = {}
-    for probe in sorted(probes, key=lambda p: p.name not in passed):
+    for probe in sorted(probes, key=lambda p: p not in passed):
         outcome = _outcome(probe, mistake.implementation, right, name, tolerance)
-        if outcome and probe.name in passed:
+        if outcome and probe in passed:
             return []
         outcomes[probe] = outcome
     if not any(outcomes.values()):  # it shows only now and then, or in a probe that is hidden
@@ -739,11 +743,8 @@ def _outcome(
     It is the same for all seeds; the tests of the catalogue see to that.
     """
     known, expected = (_run(probe, each, name, seed) for each in (mistake, reference))
-    if known.seen is not None and expected.seen is not None:
-        seen = [(value, known.seen.get(key)) for key, value in expected.seen.items()]
-        right = all(difference(*pair, tolerance) is None for pair in seen)
-        if right and not _objects(known, expected):
-            return ()
+    if known.seen is not None and expected.seen is not None and _agree(expected, known, tolerance):
+        return ()
     return _kind(known)
 
 
@@ -762,12 +763,15 @@ def _same(exercise: Exercise, known: Run, run: Run) -> bool:
             and bool(known.failure.kinds)
             and _same_end(exercise, known, run)
         )
+    return _same_lengths(known, run) and _agree(known, run, exercise.tolerance)
+
+
+def _agree(known: Run, run: Run, tolerance: Tolerance) -> bool:
+    """Did a probe that finished see in a run what it saw in a known one, and no objects instead?"""
     assert known.seen is not None
     assert run.seen is not None
-    if _objects(run, known):
-        return False
-    return _same_lengths(known, run) and all(
-        difference(value, run.seen.get(name), exercise.tolerance) is None
+    return not _objects(run, known) and all(
+        difference(value, run.seen.get(name), tolerance) is None
         for name, value in known.seen.items()
     )
 

@@ -1,11 +1,13 @@
-"""What tests in several files share: a browser, and numbers down to the smallest."""
+"""What tests in several files share: a browser, small sites, numbers down to the smallest."""
 
 from __future__ import annotations
 
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,3 +54,26 @@ def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def build_site() -> Callable[[Path, Path], str]:
+    """Build a folder of pages into another, as Sphinx does; return what it warns of."""
+    application = pytest.importorskip(
+        "sphinx.application", reason="The book's packages are not installed: see `make`."
+    )
+    from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+    def build(source: Path, built: Path) -> str:
+        warnings = StringIO()
+        with patch_docutils(str(source)), docutils_namespace():
+            application.Sphinx(
+                *map(str, (source, source, built, built / "trees")),
+                "html",
+                status=None,
+                warning=warnings,
+                confoverrides={"nitpicky": True},
+            ).build()
+        return warnings.getvalue()
+
+    return build

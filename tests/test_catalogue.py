@@ -20,6 +20,7 @@ from autograder.classroom.release import read_source, release_text, source_path
 from autograder.classroom.sample import as_answer
 from autograder.classroom.verify import notebook_faults, prove
 from autograder.judge import Doubter, Witness, _certain, _run, judge
+from autograder.mutants import mutants
 from autograder.sandbox import wire
 from autograder.sandbox.ahead import Plan
 
@@ -127,20 +128,11 @@ def clips_by_a_sum(grads, max_norm):
     return [g if total <= max_norm else g * (max_norm / total) for g in grads]
 
 
-def lets_batches_sum(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
-    mean, std = x.sum(axis=0), np.sqrt(x.var(axis=0) + eps)
-    running_std = np.sqrt(running_var + eps)
-    r = np.clip(std / running_std, 1 / r_max, r_max)
-    d = np.clip((mean - running_mean) / running_std, -d_max, d_max)
-    return gamma * ((x - mean) / std * r + d) + beta, r, d
-
-
-def exchanges_the_limits(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
-    mean, std = x.mean(axis=0), np.sqrt(x.var(axis=0) + eps)
-    running_std = np.sqrt(running_var + eps)
-    r = np.clip(std / running_std, 1 / r_max, r_max)
-    d = np.clip((mean - running_mean) / running_std, -r_max, d_max)
-    return gamma * ((x - mean) / std * r + d) + beta, r, d
+def renormalizes_with(fault):
+    """The mutant of `batch_renorm_forward` with this fault."""
+    reference = find("batch_renorm_forward").reference
+    (mutant,) = (m for m in mutants(reference) if fault in str(m))
+    return mutant.implementation
 
 
 def takes_the_last_of_equals(start, training, validation, rates, steps=5):
@@ -168,8 +160,8 @@ UNKNOWN = [
     ("gradient_descent_steps", steps_by_columns, 3, (0, 2)),
     ("effective_learning_rate", rate_with_an_epsilon, 4, (0, 1, 10)),
     ("clip_gradients", clips_by_a_sum, 1, (0, 2)),
-    ("batch_renorm_forward", lets_batches_sum, 4, (0, 4)),
-    ("batch_renorm_forward", exchanges_the_limits, 6, (0, 2)),
+    ("batch_renorm_forward", renormalizes_with("batch_mean = x.sum(axis=0)"), 4, (0, 4)),
+    ("batch_renorm_forward", renormalizes_with("running_std, -r_max, d_max)"), 6, (0, 2)),
     ("learning_rate_sweep", takes_the_last_of_equals, 8, (0, 1010)),
 ]
 

@@ -3,15 +3,13 @@
 import re
 import sys
 from collections import Counter
-from io import StringIO
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 from bs4 import BeautifulSoup
 from pybtex.database import parse_string
-from sphinx.application import Sphinx
-from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "book" / "_ext"))
 
@@ -266,40 +264,32 @@ page
 """
 
 
-def built(folder: Path, text: str) -> tuple[str, str]:
+@pytest.fixture
+def built(tmp_path: Path, build_site) -> Callable[[str], tuple[str, str]]:
     """Build a small book around a ledger; return its first page and the warnings."""
-    source = folder / "source"
-    source.mkdir()
-    files = {
-        "conf.py": CONFIGURATION.format(extensions=str(BOOK / "_ext")),
-        "references.bib": BIBLIOGRAPHY,
-        "index.md": INDEX,
-        "page.md": PAGE.replace("{code-cell} ipython3", ""),
-        "claims.yml": text,
-    }
-    for name, content in files.items():
-        (source / name).write_text(content, encoding="utf-8")
-    warnings = StringIO()
-    with patch_docutils(str(source)), docutils_namespace():
-        app = Sphinx(
-            str(source),
-            str(source),
-            str(folder / "html"),
-            str(folder / "trees"),
-            "html",
-            status=None,
-            warning=warnings,
-            confoverrides={"nitpicky": True},
-        )
-        app.build()
-    html = (folder / "html" / "index.html").read_text(encoding="utf-8")
-    return html, warnings.getvalue()
+
+    def build(text: str) -> tuple[str, str]:
+        source = tmp_path / "source"
+        source.mkdir()
+        files = {
+            "conf.py": CONFIGURATION.format(extensions=str(BOOK / "_ext")),
+            "references.bib": BIBLIOGRAPHY,
+            "index.md": INDEX,
+            "page.md": PAGE.replace("{code-cell} ipython3", ""),
+            "claims.yml": text,
+        }
+        for name, content in files.items():
+            (source / name).write_text(content, encoding="utf-8")
+        warnings = build_site(source, tmp_path / "html")
+        return (tmp_path / "html" / "index.html").read_text(encoding="utf-8"), warnings
+
+    return build
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_ledger_becomes_a_table_that_can_be_walked_through(tmp_path: Path) -> None:
+def test_the_ledger_becomes_a_table_that_can_be_walked_through(built) -> None:
     other = GOOD | {"id": "other", "claim": "It is $a^2$.", "status": "refuted"}
-    html, warnings = built(tmp_path, written(GOOD, other))
+    html, warnings = built(written(GOOD, other))
     assert not warnings
     page = BeautifulSoup(html, "html.parser")
     assert page.select_one(".claims-counts").get_text() == "2 claims: 1 exact, 1 refuted."
@@ -348,8 +338,8 @@ def test_the_ledger_becomes_a_table_that_can_be_walked_through(tmp_path: Path) -
         (without("status"), "claims.yml: Claim 'sum' has no status"),
     ],
 )
-def test_a_strict_build_stops(claim: dict, said: str, tmp_path: Path) -> None:
+def test_a_strict_build_stops(claim: dict, said: str, built) -> None:
     """Every one of these is a warning, and `-W` makes it an error."""
-    _, warnings = built(tmp_path, written(claim))
+    _, warnings = built(written(claim))
     assert said in warnings
     assert len(warnings.strip().splitlines()) < 10

@@ -14,6 +14,7 @@ nothing but NumPy and its arguments.
 import numpy as np
 
 from autograder import paths
+from autograder.chapters.batchnorm_forward import affine
 from autograder.exercise import (
     Argument,
     Chapter,
@@ -102,16 +103,6 @@ def distant(rng, *shape):
 def faint(rng, *shape):
     """An array far from 0 with variances about as large as 10⁻⁵."""
     return block(rng, *shape, scale=2e-3) + 20
-
-
-def affine(rng, size):
-    """A scale and a shift per feature, with both signs and no two alike.
-
-    The shifts are so large that no entry of y is near 0, where rounding would weigh more.
-    """
-    signs = np.where(np.arange(size) % 2, -1.0, 1.0)
-    shifts = rng.uniform(10, 20, size=size) * rng.choice([-1, 1], size=size)
-    return signs * rng.uniform(0.5, 2.0, size=size), shifts
 
 
 def single(*arrays):

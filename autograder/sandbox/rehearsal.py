@@ -10,7 +10,7 @@ from __future__ import annotations
 import linecache
 import socket
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -88,11 +88,11 @@ def play(answer: Callable[[dict[str, Any], bytearray], None], sock: socket.socke
     parts: list[bytes] = []
 
     def cell(source: str, *names: str) -> None:
-        tree = wire.Encoder(_refuse).encode((source, "rehearsal", list(names)))
+        tree = wire.Encoder().encode((source, "rehearsal", list(names)))
         steps.append({"op": "cell", "arguments": tree, "seconds": 60})
 
     def probe(name: str, *questions: tuple[int, Any]) -> None:
-        encoder = wire.Encoder(_refuse)
+        encoder = wire.Encoder()
         asked = [
             [target, what] if isinstance(what, str) else [target, [*map(encoder.encode, what)], {}]
             for target, what in questions
@@ -113,7 +113,3 @@ def play(answer: Callable[[dict[str, Any], bytearray], None], sock: socket.socke
     reply, _ = wire.receive(sock)
     assert len(reply["done"]) == len(steps), "all of it was played"
     linecache.clearcache()
-
-
-def _refuse(_: Any) -> NoReturn:
-    raise TypeError("plain data only")

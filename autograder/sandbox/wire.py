@@ -28,7 +28,7 @@ import sys
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import orjson
@@ -100,15 +100,15 @@ class Encoder:
 
     Args:
         opaque: called for an object that is not plain data; returns the number and the label of a
-            handle on it, or raises.
+            handle on it, or raises. By default it raises TypeError.
 
     Attributes:
         parts: the body, in pieces: the bytes of what was encoded, as they were then.
         arrays: the arrays met, in order.
     """
 
-    def __init__(self, opaque: Callable[[Any], tuple[int, str]]) -> None:
-        self.opaque = opaque
+    def __init__(self, opaque: Callable[[Any], tuple[int, str]] | None = None) -> None:
+        self.opaque = opaque or _only_plain
         self.parts: list[bytes] = []
         self.arrays: list[Array] = []
         self._size = 0
@@ -323,6 +323,10 @@ class Decoder:
         if name == "bool":  # any byte may come, but a bool is 0 or 1
             np.not_equal(array.view(np.uint8), 0, out=array)
         return array if len(sizes) == 1 else array.reshape(sizes)
+
+
+def _only_plain(value: Any) -> NoReturn:
+    raise TypeError(f"{type(value).__name__} is not plain data")
 
 
 def _check_keys(keys: Collection[Any], error: type[WireError]) -> None:

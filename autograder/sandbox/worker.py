@@ -307,10 +307,14 @@ class _Server:
             parts += pieces
             sizes = map(len, (probe.trees, *pieces))
             done.append([*sizes, probe.first, probe.stopped])
-            answered, over = len(probe.trees), False
-            if probe.stopped is not None:
-                over = ends if "error" in probe.stopped else answered + 1 == len(questions)
-            if answered < len(questions) and not over:
+            left = len(questions) - len(probe.trees)
+            if probe.stopped is None:
+                goes_on = not left
+            elif "error" in probe.stopped:
+                goes_on = ends
+            else:  # what this one changed, no later question may see
+                goes_on = left == 1
+            if not goes_on:
                 break
         return reply, parts
 

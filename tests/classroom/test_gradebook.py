@@ -232,16 +232,24 @@ class TestUnreadable:
             assert grade.needs_manual_grade
         assert not (course / "autograded" / "eve" / SLUG / NOTEBOOK).exists()
 
-    def test_an_error_of_ours_in_a_graded_cell_is_ours(self, desk, monkeypatch):
+    @staticmethod
+    def graded_with_a_broken(part, desk, monkeypatch):
         import autograder.judge
 
         def broken(*args, **kwargs):
             raise ZeroDivisionError("a bug in the judge")
 
-        monkeypatch.setattr(autograder.judge, "_diagnose", broken)
+        monkeypatch.setattr(autograder.judge, part, broken)
         graded = desk.grade(desk.fill_in({"standardize": "def standardize(X):\n    return X"}))
         assert graded.blocked
-        scores = {g.grade_id: g.score for g in graded.grades[:5]}
+        return {g.grade_id: g.score for g in graded.grades[:5]}
+
+    def test_an_error_of_ours_in_a_graded_cell_is_ours(self, desk, monkeypatch):
+        scores = self.graded_with_a_broken("_findings", desk, monkeypatch)
+        assert set(scores.values()) == {None}
+
+    def test_an_error_of_ours_in_one_exercise_leaves_the_others(self, desk, monkeypatch):
+        scores = self.graded_with_a_broken("_diagnose", desk, monkeypatch)
         assert scores.pop("test_standardize") is None
         assert all(scores.values()), "what needed no diagnosis is graded"
 
