@@ -498,6 +498,20 @@ def test_the_search_says_which_term_it_found(browser: Browser, site: Path) -> No
     tab.close()
 
 
+def test_the_search_shows_sentences(browser: Browser, address: str) -> None:
+    """Of a term what it means; no buttons, no formula twice."""
+    tab = browser.new_page()
+    tab.goto(f"{address}/search.html?q=whitening")
+    tab.wait_for_function("/found/.test(document.querySelector('#search-results p')?.textContent)")
+    tab.wait_for_function("!document.querySelector('#search-results li:not(:has(.context))')")
+    results = tab.locator("#search-results li").all()
+    found = {r.locator("a").inner_text(): r.locator(".context").inner_text() for r in results}
+    assert "covariance matrix is the identity" in found["Glossary: whitening"]
+    assert all("whitening" in said.lower() for said in found.values())
+    assert not [said for said in found.values() if re.search(r"On this page|\\", said)]
+    tab.close()
+
+
 def test_a_quiz_works_by_keyboard_without_scripts(browser: Browser, address: str) -> None:
     """Tab to an option, press Enter, read the reason."""
     context = browser.new_context(java_script_enabled=False)

@@ -31,3 +31,21 @@ addEventListener("load", () => {
   new MutationObserver(name).observe(results, { childList: true, subtree: true });
   name();
 });
+
+// And it shows sentences of the page: by itself it takes buttons and contents for text, runs what
+// stands below one another together, and of a term shows the term alone, not what it means.
+addEventListener("DOMContentLoaded", () => {
+  if (!document.getElementById("search-results")) return;
+  const unseen = ".headerlink, .katex-mathml, script, style";
+  const blocks = "p, li, dt, dd, td, th, pre, figcaption, caption, h1, h2, h3, h4, h5, h6";
+  const text = (element) => element?.textContent.replace(/\s+/g, " ").trim();
+  Search.htmlToText = (html, anchor) => {
+    const page = new DOMParser().parseFromString(html, "text/html").querySelector("article");
+    if (!page) return "";
+    page.querySelectorAll(unseen).forEach((element) => element.remove());
+    page.querySelectorAll(blocks).forEach((element) => element.append(" "));
+    const found = anchor ? page.querySelector(anchor) : null;
+    const meaning = found?.matches("dt") ? page.querySelector(`${anchor} ~ dd`) : found;
+    return text(meaning) || text(page);
+  };
+});
