@@ -450,7 +450,7 @@ _OFFSET = re.compile(r"\s+(?=[+-]\d\d:?\d\d$)")
 def _timestamp(submitted: Path) -> tuple[datetime.datetime | None, str]:
     """When the submission was received, from ``timestamp.txt``; and what is wrong with it."""
     try:
-        text = _beside(submitted, "timestamp.txt", 100)
+        text = _text_beside(submitted, "timestamp.txt", 100)
         if text is None:
             return None, ""
         with contextlib.suppress(ValueError):  # nbgrader takes +0200 for 200 seconds
@@ -466,7 +466,7 @@ def _submitted(directory: Any, result: Graded) -> Path:
     return Path(directory.format_path(*place))
 
 
-def _beside(submitted: Path, name: str, most: int) -> str | None:
+def _text_beside(submitted: Path, name: str, most: int) -> str | None:
     """What a file that nbgrader laid beside a submission says, up to a length; None without one.
 
     Raises OSError or ValueError if it cannot be read as text, or if somebody else's could be meant.
@@ -510,7 +510,7 @@ def write_notebook(directory: Any, result: Graded) -> None:
 def _submission_secret(submitted: Path) -> str | None:
     """What `nbgrader submit` laid beside the notebook; `release_feedback` names its files by it."""
     try:
-        text = _beside(submitted, "submission_secret.txt", 1000)
+        text = _text_beside(submitted, "submission_secret.txt", 1000)
     except (OSError, ValueError):
         return None
     return text if text and re.fullmatch(r"[0-9a-fA-F]{8,999}\n?", text) else None

@@ -321,11 +321,14 @@ def judge_one(setup: Setup, pool: Pool, submission: Work) -> Graded:
         why = f"grading took more than {seconds:.0f} s"
     except Exception as error:  # ours, not the student's: it must not stop the class
         why = f"{type(error).__name__}: {error}"
-    return lost(setup.assignment, submission.student, why)
+    return lost(setup.assignment, submission.student, why, tuple(pool.walls.missing))
 
 
-def lost(assignment: Assignment, student: str, why: str) -> Graded:
-    """What to say of a submission that could not be graded through our own fault: INTERNAL."""
+def lost(assignment: Assignment, student: str, why: str, walls: tuple[str, ...] = ()) -> Graded:
+    """What to say of a submission that could not be graded through our own fault: INTERNAL.
+
+    Where a worker ran, the result names the walls that it lacked, as every result does.
+    """
     from autograder.classroom import cells
     from autograder.classroom.grading import CellGrade, Graded
 
@@ -345,4 +348,5 @@ def lost(assignment: Assignment, student: str, why: str) -> Graded:
             for c in assignment.graded
         ),
         problem=why,
+        walls=walls,
     )

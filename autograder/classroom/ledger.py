@@ -10,6 +10,7 @@ said of an odd line is written down, too, so that it is said once.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import functools
 import hashlib
@@ -101,16 +102,17 @@ class Ledger:
     def __enter__(self) -> Self:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(self.path, "ab")
-            if not _alone(self._file):
-                self._file.close()
-                raise CourseError(
-                    f"another run is grading this: it writes into {self.path}. Wait until it is "
-                    "done, and run the same command again"
-                )
-            whole = self._read()
-            if self._file.tell() > whole:
-                self._file.truncate(whole)  # the line that a killed run was writing
+            with contextlib.ExitStack() as failed:
+                self._file = failed.enter_context(open(self.path, "ab"))
+                if not _alone(self._file):
+                    raise CourseError(
+                        f"another run is grading this: it writes into {self.path}. Wait until it "
+                        "is done, and run the same command again"
+                    )
+                whole = self._read()
+                if self._file.tell() > whole:
+                    self._file.truncate(whole)  # the line that a killed run was writing
+                failed.pop_all()
         except OSError as error:
             raise CourseError(f"{self.path} cannot be opened: {error.strerror}") from error
         return self

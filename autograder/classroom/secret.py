@@ -68,7 +68,7 @@ def _make(path: Path) -> None:
 
 
 @functools.lru_cache(maxsize=64)  # each is asked for when a notebook is planned, and again
-def seed(secret: bytes, assignment: str, student: str, exercise: str) -> int:
-    """What a student's inputs for one exercise are drawn from: HMAC-SHA256, 128 bits."""
-    message = "\0".join((assignment, student, exercise)).encode("utf-8", "replace")
+def seed(secret: bytes, assignment: str, student: str, grade_id: str) -> int:
+    """What a student's inputs for one graded cell are drawn from: HMAC-SHA256, 128 bits."""
+    message = "\0".join((assignment, student, grade_id)).encode("utf-8", "replace")
     return int.from_bytes(hmac.digest(secret, message, "sha256")[:16], "big")

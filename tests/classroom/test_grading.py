@@ -101,7 +101,9 @@ class TestClass:
         assert graded["student 1"].headline == "ZeroDivisionError: a bug in the grader"
         assert {graded[s.student].score for s in students[2:]} == {desk.full}
 
-    def test_nothing_runs_where_a_wall_is_missing_that_is_required(self, desk, tmp_path):
+    def test_nothing_runs_where_a_wall_is_missing_that_is_required(
+        self, desk, tmp_path, monkeypatch
+    ):
         mark = tmp_path / "ran"
         submission = desk.read(desk.fill_in(above=f"open({str(mark)!r}, 'w').close()"))
         with Pool(limits=LIMITS, walls=False) as pool:
@@ -110,7 +112,10 @@ class TestClass:
             assert not mark.exists()
             graded = judge_one(Setup(desk.assignment, SECRET, False), pool, submission)
             assert (graded.score, graded.walls) == (desk.full, pool.walls.missing)
-        assert mark.exists()
+            assert mark.exists()
+            monkeypatch.setattr("autograder.classroom.grading.worksheet", None)  # a fault of ours
+            failed = judge_one(Setup(desk.assignment, SECRET, False), pool, submission)
+            assert (failed.blocked, failed.walls) == (True, pool.walls.missing)
 
     def test_timeouts_in_every_exercise_are_bounded_together(self, desk):
         loops = {
