@@ -190,7 +190,13 @@ def _numbers(expected: Any, got: Any, tolerance: Tolerance) -> Difference | None
         close = bool(_close(np.asarray(expected, complex), np.asarray(got, complex), tolerance))
     except OverflowError:
         close = False
-    return None if close else Difference(_instead(got, expected, tolerance))
+    if close:
+        return None
+    sentence = _instead(got, expected, tolerance)
+    if all(isinstance(value, (float, np.floating)) for value in (expected, got)):
+        near = _nearly(np.asarray(expected), np.asarray(got))
+        return Difference(f"{sentence}. {near}" if near else sentence)
+    return Difference(sentence)
 
 
 def _is_number(value: Any) -> bool:
@@ -270,8 +276,23 @@ def _values_sentence(expected: Array, got: Array, differs: Mask, tolerance: Tole
         f"{_count(differs)} {'differs' if differs.sum() == 1 else 'differ'}; at {list(at)} "
         + _instead(got[at], expected[at], tolerance)
     )
-    pattern = _pattern(expected, got, tolerance)
+    pattern = _nearly(expected, got) or _pattern(expected, got, tolerance)
     return f"{sentence}. {pattern}" if pattern else sentence
+
+
+# float32 keeps seven digits, of which a few are lost on the way.
+_NEARLY = 1e-5
+
+
+def _nearly(expected: Array, got: Array) -> str:
+    """Why floating-point numbers may differ by so little, as a sentence; or nothing."""
+    if expected.dtype.kind not in "fc":
+        return ""
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap, size = (float(np.abs(a).max()) for a in (got - expected, expected))
+    if not gap <= _NEARLY * size < math.inf:
+        return ""
+    return "That is nearly right: float32 on the way, or an ε too many or too few?"
 
 
 def _worst(expected: Array, got: Array, differs: Mask) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from autograder.chapters import SLUGS, chapter, chapters, find
+from autograder.chapters.batchnorm_backward import FUNCTIONS
 from autograder.chapters.networks import accuracy, train
 from autograder.classroom import cells
 from autograder.classroom.release import read_source, release_text, source_path
@@ -56,6 +57,8 @@ UNLUCKY = [
     ("MLP", "ActivatesTheLogits", 36),
     ("MLP", "ActivatesTheLogits", 857),
     ("MLP", "ActivatesTheLogits", 1509),
+    ("MLP", "HasNoOutputBias", 1321),
+    ("MLP", "HasNoOutputBias", (12, 5)),
     ("learning_rate_sweep", "never_sees_a_divergence", 35),
     ("learning_rate_sweep", "compares_with_nan", 110),
     ("learning_rate_sweep", "lets_failures_win", 178),
@@ -147,6 +150,57 @@ def takes_the_last_of_equals(start, training, validation, rates, steps=5):
     return {"accuracies": accuracies, "diverged": diverged, "best": best}
 
 
+def in_float32(exercise):
+    """The reference, which rounds its arguments to float32, computes in it, and casts back."""
+
+    def cast(value, dtype):
+        if isinstance(value, dict):
+            return {key: cast(v, dtype) for key, v in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(cast(v, dtype) for v in value)
+        return value.astype(dtype) if isinstance(value, np.ndarray) else value
+
+    def answer(*args, **kwargs):
+        return cast(find(exercise).reference(*cast(args, np.float32), **kwargs), np.float64)
+
+    return answer
+
+
+def condition_in_float32(X):
+    return float(find("condition_number").reference(X.astype(np.float32)))
+
+
+def turns_only_the_largest(X, eps=1e-5):
+    X = X - X.mean(axis=0)
+    eigenvalues, U = np.linalg.eig(X.T @ X / len(X))
+    first = np.argmax(eigenvalues)
+    order = [first, *np.delete(np.arange(len(eigenvalues)), first)]
+    return (X @ U / np.sqrt(eigenvalues + eps))[:, order]
+
+
+def sorts_the_eigenvalues_alone(X, eps=1e-5):
+    X = X - X.mean(axis=0)
+    eigenvalues, U = np.linalg.eig(X.T @ X / len(X))
+    return X @ U / np.sqrt(np.sort(eigenvalues)[::-1] + eps)
+
+
+def checks_row_by_row(name, x, dy, dx, h=1e-5, tolerance=1e-6):
+    f, x = FUNCTIONS[name], x.astype(float)
+    numerical = np.empty_like(x)
+    for i in range(len(x)):
+        up, down = x.copy(), x.copy()
+        up[i] += h
+        down[i] -= h
+        numerical[i] = (dy * (f(up) - f(down))).sum() / (2 * h)
+    size = max(np.linalg.norm(dx), np.linalg.norm(numerical), 1e-3)
+    error = np.linalg.norm(dx - numerical) / size
+    return bool(error <= tolerance), float(error)
+
+
+def trains_on_the_validation_set(start, training, validation, rates, steps=5):
+    return find("learning_rate_sweep").reference(start, validation, validation, rates, steps)
+
+
 # Answers that are not in the catalogue, what they earn, and seeds with which they once earned more,
 # or less, than with others.
 UNKNOWN = [
@@ -163,6 +217,32 @@ UNKNOWN = [
     ("batch_renorm_forward", renormalizes_with("batch_mean = x.sum(axis=0)"), 4, (0, 4)),
     ("batch_renorm_forward", renormalizes_with("running_std, -r_max, d_max)"), 6, (0, 2)),
     ("learning_rate_sweep", takes_the_last_of_equals, 8, (0, 1010)),
+    ("learning_rate_sweep", trains_on_the_validation_set, 5, (0, 7)),
+    ("gradient_check", checks_row_by_row, 3, (0, 5)),
+    ("gradient_check", in_float32("gradient_check"), 10, (0, 1)),
+    ("pca_whiten", turns_only_the_largest, 3, (0, 2)),
+    ("pca_whiten", sorts_the_eigenvalues_alone, 0, (0, 8)),
+    ("min_max_scale", in_float32("min_max_scale"), 2, (0, 2, 6)),
+    ("mean_normalize", in_float32("mean_normalize"), 2, (0, 1)),
+    ("standardize", in_float32("standardize"), 4, (0, 1)),
+    ("covariance", in_float32("covariance"), 0, (0, 1, 2)),
+    ("condition_number", condition_in_float32, 0, (0, 4, 9)),
+    ("forward_statistics", in_float32("forward_statistics"), 8, (0, 1, 24)),
+    ("layer_gradient_norms", in_float32("layer_gradient_norms"), 11, (0, 1)),
+    ("batchnorm_backward_staged", in_float32("batchnorm_backward_staged"), 0, (0, 4, 15)),
+    ("batchnorm_backward", in_float32("batchnorm_backward"), 1, (0, 1, 6)),
+    ("batchnorm2d_backward", in_float32("batchnorm2d_backward"), 1, (0, 2)),
+    ("batchnorm_backward_eval", in_float32("batchnorm_backward_eval"), 1, (0, 1)),
+    ("batchnorm_jacobian", in_float32("batchnorm_jacobian"), 0, (0, 1, 2)),
+    ("update_running", in_float32("update_running"), 8, (0, 4, 10)),
+    ("recalibrate", in_float32("recalibrate"), 7, (0, 8)),
+    ("linear_forward", in_float32("linear_forward"), 3, (0, 1, 4)),
+    ("linear_backward", in_float32("linear_backward"), 6, (0, 3, 6)),
+    ("covariate_shift", in_float32("covariate_shift"), 8, (0, 1, 4)),
+    ("gradient_predictiveness", in_float32("gradient_predictiveness"), 9, (0, 2, 3)),
+    ("scale_invariance_residual", in_float32("scale_invariance_residual"), 0, (0, 1, 2)),
+    ("layernorm_backward", in_float32("layernorm_backward"), 0, (0, 2, 5)),
+    ("merge_statistics", in_float32("merge_statistics"), 12, (0, 42, 47)),
 ]
 
 # Besides NumPy, what the chapter's notebook gives its students.

@@ -153,9 +153,18 @@ class TestNumbers:
         assert found(2.0, 3.5) == "it is 3.5 where 2 is expected"
 
     def test_shows_as_many_digits_as_it_takes(self):
-        assert found(1.0, 1 + 3e-7) == "it is 1.0000003 where 1 is expected"
-        assert found(np.ones(2), np.array([1, 1 + 3e-7])).endswith("it is 1.0000003 where 1 is "
-                                                                   "expected")  # fmt: skip
+        for expected, got in ((1.0, 1 + 3e-7), (np.ones(2), np.array([1, 1 + 3e-7]))):
+            sentence, nearly = found(expected, got).split(". ")
+            assert sentence.endswith("it is 1.0000003 where 1 is expected")
+            assert nearly.startswith("That is nearly right: float32 on the way, or an ε")
+
+    @pytest.mark.parametrize(
+        ("expected", "got"),
+        [(1.0, 1.001), (100_000, 100_001), (0.0, 1e-6), (math.inf, 1.0), (1.0, -1.0)],
+    )
+    def test_other_differences_are_not_called_small(self, expected, got):
+        assert "nearly" not in found(expected, got)
+        assert "nearly" not in found(np.array([expected]), np.array([got]))
 
     def test_rounding_noise_is_shown_as_zero(self):
         sentence = found(np.array([3.5e-17, 1.0]), np.array([2.0, 1.0]))

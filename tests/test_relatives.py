@@ -453,7 +453,12 @@ def test_a_cache_that_lacks_something_is_told_so(cache, said):
 
 
 def test_the_tolerance_is_no_wider_than_rounding_needs():
-    assert {e.tolerance for e in CHAPTER.exercises} == {Tolerance(relative=1e-6, absolute=1e-8)}
+    usual = Tolerance(relative=1e-6, absolute=1e-8)
+    others = {e.name: e.tolerance for e in CHAPTER.exercises if e.tolerance != usual}
+    assert others == {
+        "layernorm_backward": Tolerance(relative=1e-9, absolute=1e-10),  # less than float32 leaves
+        "merge_statistics": Tolerance(relative=1e-5, absolute=1e-5),  # more than float32 leaves
+    }
 
 
 def test_what_becomes_of_the_entries_of_the_cache_does_not_count():

@@ -19,8 +19,9 @@ from autograder.exercise import (
     probe,
 )
 
-# A column that is constant but for rounding may come out as 1e-17 / 1: that is 0 here.
-TOLERANCE = Tolerance(relative=1e-6, absolute=1e-8)
+# A column that is constant but for rounding may come out as 1e-17 / 1: that is 0 here. So is the
+# mean of a column whose entries were rounded to float32 at the end.
+TOLERANCE = Tolerance(relative=1e-6, absolute=1e-7)
 
 ANY_DIVISOR = "a constant column is 0 before the division, and 0 divided by anything is 0"
 
@@ -64,7 +65,7 @@ SAMPLE_HINT = (
 
 
 SPREAD = np.array([1.0, 3.0, 15.0, 300.0])
-CENTER = np.array([1.0, -2.0, 100.0, 750.0])
+CENTER = np.array([1.0, -3e3, 2e4, 3e5])  # most are so far from 0 that float32 surely shows
 
 
 def table(rng, rows=7):
@@ -150,13 +151,14 @@ def explained_residue(column):
 
 
 def in_small_units(rng):
-    """A table whose features are measured in units so large that the numbers are about 1e-6.
+    """A table whose features are measured in units so large that they differ by about 1e-6.
 
-    Their deviations are given: whether an epsilon or a floor shows beside them is no luck.
+    Their deviations are given: whether an epsilon or a floor shows beside them is no luck. Nor is it
+    whether float32 shows beside their means.
     """
     X = table(rng)
-    X = (X - X.mean(axis=0)) / X.std(axis=0) + CENTER / SPREAD
-    return X * np.array([1e-5, 2e-6, 2e-6, 2e-6])
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    return X * np.array([1e-5, 2e-6, 2e-6, 2e-6]) + 2e-4
 
 
 def whole_numbers(rng):
@@ -226,7 +228,7 @@ def leaves_its_input_alone(f, rng):
 
 @probe(1, hidden=True)
 def small_units(f, rng):
-    """A feature measured in small numbers (about 1e-6) is scaled as exactly as any other."""
+    """A feature that varies by very little (about 1e-6) is scaled as exactly as any other."""
     X = in_small_units(rng)
     return {"the result for small numbers": explained_spread(X, f(X.copy()))}
 

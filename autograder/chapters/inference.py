@@ -32,7 +32,10 @@ from autograder.chapters._batchnorm1d import (
     trained_state,
 )
 from autograder.chapters._batchnorm1d import EXERCISE as BATCHNORM1D
-from autograder.exercise import Argument, Chapter, Exercise, mistake, outcome, probe
+from autograder.exercise import Argument, Chapter, Exercise, Tolerance, mistake, outcome, probe
+
+# The statistics are hundreds: float32 somewhere in between leaves about 1e-7, too little to matter.
+ROUGH = Tolerance(relative=1e-5, absolute=1e-3)
 
 # --- update_running --------------------------------------------------------------------------
 
@@ -319,7 +322,7 @@ def a_momentum(rng):
 @probe(1)
 def same_average_in_keras(f, rng):
     """The average that Keras forms with the result is the one that PyTorch forms with `momentum`."""
-    momentum, old, new = a_momentum(rng), rng.normal(), rng.normal() + 50
+    momentum, old, new = a_momentum(rng), rng.normal(), rng.normal() + 5
     keras = f(momentum)
     return {
         "the momentum of Keras for PyTorch's 0.1": f(0.1),
@@ -448,7 +451,7 @@ def to_torch_momentum(momentum):
 @probe(1)
 def same_average_in_torch(f, rng):
     """The average that PyTorch forms with the result is the one that Keras forms with `momentum`."""
-    momentum, old, new = 1 - a_momentum(rng), rng.normal(), rng.normal() + 50
+    momentum, old, new = 1 - a_momentum(rng), rng.normal(), rng.normal() + 5
     torch = f(momentum)
     return {
         "the momentum of PyTorch for the 0.99 of Keras": f(0.99),
@@ -1820,7 +1823,7 @@ CHAPTER = Chapter(
                 update_by_differences,
                 update_in_copies,
             ),
-            tolerance=TOLERANCE,
+            tolerance=ROUGH,
         ),
         Exercise(
             name="to_keras_momentum",
@@ -1905,7 +1908,7 @@ CHAPTER = Chapter(
                 recalibrate_by_concatenation,
                 recalibrate_in_a_loop,
             ),
-            tolerance=TOLERANCE,
+            tolerance=ROUGH,
         ),
         Exercise(
             name="fold_batchnorm",

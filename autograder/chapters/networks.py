@@ -24,6 +24,9 @@ from autograder.exercise import (
 )
 
 TOLERANCE = Tolerance(relative=1e-6, absolute=1e-9)
+# float32 somewhere in between leaves about 1e-7, too little to matter here.
+LINEAR = Tolerance(relative=1e-5, absolute=1e-5)
+SOFTMAX = Tolerance(relative=1e-6, absolute=1e-7)
 # Losses and weights after some steps of training: rounding errors have grown.
 TRAINED = Tolerance(relative=1e-5, absolute=1e-7)
 
@@ -1174,7 +1177,7 @@ def learns_to_read(f, rng):
     losses = network.fit(x, labels, 1.0, np.split(order, 12))
     share = np.mean(np.asarray(network.predict(new)) == truth)
     return {
-        "the losses of the first two steps": curve(losses[:2]),
+        "the losses of the first three steps": curve(losses[:3]),
         "at least 80 % are recognized": bool(share >= 0.8),
     }
 
@@ -2466,6 +2469,8 @@ def diverged_runs_are_marked(f, rng):
     """A run whose last loss is not finite, or above its first, has diverged, and counts as 0."""
     start, training = sweepable(rng)
     _, validation = sweepable(rng)
+    # At rates where training diverges, it does not on these.
+    faint = (1e-3 * validation[0], validation[1])
     found = f(start, training, validation, RATES, steps=5)
     accuracies = found["accuracies"]
     again, training_again, rates = recovering(rng)
@@ -2475,7 +2480,7 @@ def diverged_runs_are_marked(f, rng):
             f(start, training, validation, WILD, steps=5)["diverged"]
         ),
         "which runs of one step at rates 1000 and 0.01 diverged": truths(
-            f(start, training, validation, (1000.0, 0.01), steps=1)["diverged"]
+            f(start, training, faint, (1000.0, 0.01), steps=1)["diverged"]
         ),
         "the accuracies of the runs at the large rates": (
             None if accuracies is None else [accuracies[i] for i in (1, 4)]
@@ -4155,7 +4160,7 @@ CHAPTER = Chapter(
                 linear_by_einsum,
                 linear_by_samples,
             ),
-            tolerance=TOLERANCE,
+            tolerance=LINEAR,
         ),
         Exercise(
             name="linear_backward",
@@ -4181,7 +4186,7 @@ CHAPTER = Chapter(
                 linear_backward_by_einsum,
                 linear_backward_by_samples,
             ),
-            tolerance=TOLERANCE,
+            tolerance=LINEAR,
         ),
         Exercise(
             name="relu",
@@ -4281,7 +4286,7 @@ CHAPTER = Chapter(
                 "rows = np.arange(len(logits))": AS_MANY_LABELS,
                 "return (float(loss), dlogits / len(logits))": AS_MANY_LABELS,
             },
-            tolerance=TOLERANCE,
+            tolerance=SOFTMAX,
         ),
         Exercise(
             name="MLP",

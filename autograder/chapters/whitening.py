@@ -16,6 +16,8 @@ import numpy as np
 from autograder.exercise import Argument, Chapter, Exercise, Tolerance, mistake, probe
 
 TOLERANCE = Tolerance(relative=1e-6, absolute=1e-8)
+# In float64 right answers agree to about 1e-13. float32 anywhere in between leaves 1e-8: too much.
+EXACT = Tolerance(relative=1e-10, absolute=1e-11)
 
 CENTER_HINT = (
     "Covariance is about deviations from the mean. Subtract each column's mean first, and go on "
@@ -193,7 +195,7 @@ def leaves_its_input_alone(f, rng):
 def far_from_the_origin(f, rng):
     """Data moved far from the origin (mean 10⁸, deviations about 1) have the same covariance."""
     X = np.round(white(rng, 8, 2) * 4) / 4  # these stay exact when 1e8 is added
-    near, far = f(X), f(X + 1e8)
+    near, far = f(X), f(X + 100_000_003)  # in float32 no mean is near
     return {
         "whether the covariance stays the same": bool(np.abs(far - near).max() < 1e-6),
         "whether the data vary at all": bool(np.trace(near) > 0.1),
@@ -1183,7 +1185,7 @@ def pca_whiten(X, eps=1e-5):
 def result_is_white(f, rng):
     """With eps = 0 the result has mean 0 and the identity as its covariance."""
     Z = f(cloud(rng), eps=0.0)
-    uncorrelated = f(along_the_axes(rng, (2.0, 0.3, 9.0)), eps=0.0)
+    uncorrelated = f(along_the_axes(rng, (2.0, 0.3, 9.0, 4.0)), eps=0.0)
     return {
         "the column means": Z.mean(axis=0),
         "the covariance of the result": covariance_of(Z),
@@ -1195,7 +1197,7 @@ def result_is_white(f, rng):
 def principal_axes_in_order(f, rng):
     """Column k is the coordinate along the eigenvector of the k-th largest eigenvalue, with either sign."""
     Z = f(cloud(rng, (4.0, 3.5, 3.0, 2.5, 2.0, 1.5, 1.0)), eps=0.0)
-    uncorrelated = f(along_the_axes(rng, (2.0, 0.3, 9.0)), eps=0.0)
+    uncorrelated = f(along_the_axes(rng, (2.0, 0.3, 9.0, 4.0)), eps=0.0)
     return {
         "the absolute values of the result": np.abs(Z),
         "the absolute values for uncorrelated features": np.abs(uncorrelated),
@@ -1218,10 +1220,15 @@ def fewer_rows_than_features(f, rng):
     """Directions without variance stay finite, and the result has the shape of X."""
     Z = f(too_few_rows(rng))
     other = f(np.column_stack([too_few_rows(rng), np.full(5, 2.0)]))
+    # Eigenvalues that were sorted without their eigenvectors make a large one of these too large.
+    uncorrelated = white(rng, 5, 3) * np.sqrt([0.3, 90.0, 2.0])
     return {
         "the shape for 5 rows and 12 features": list(np.shape(Z)),
         "the values for 5 rows and 12 features": size_of(Z),
         "the values with a constant feature": size_of(other),
+        "the values for uncorrelated features": size_of(
+            f(np.column_stack([uncorrelated, np.zeros((5, 3))]))
+        ),
     }
 
 
@@ -1230,7 +1237,7 @@ def leaves_the_table_alone(f, rng):
     """The table that you are given is left as it was, and the result is right."""
     X = cloud(rng)
     Z = f(X)
-    uncorrelated = f(along_the_axes(rng, (2.0, 0.3, 9.0)))
+    uncorrelated = f(along_the_axes(rng, (2.0, 0.3, 9.0, 4.0)))
     return {
         "X": Argument(X),
         "the absolute values of the result": np.abs(Z),
@@ -1825,7 +1832,7 @@ CHAPTER = Chapter(
                 covariance_by_outer_products,
                 covariance_by_einsum,
             ),
-            tolerance=TOLERANCE,
+            tolerance=EXACT,
         ),
         Exercise(
             name="condition_number",
@@ -1862,7 +1869,7 @@ CHAPTER = Chapter(
                 "if eigenvalues[0] <= 5e-13 * eigenvalues[-1]:": ANY_THRESHOLD,
                 "if eigenvalues[0] <= 2e-12 * eigenvalues[-1]:": ANY_THRESHOLD,
             },
-            tolerance=TOLERANCE,
+            tolerance=EXACT,
         ),
         Exercise(
             name="max_learning_rate",
@@ -1963,7 +1970,7 @@ CHAPTER = Chapter(
                 pca_whiten_by_svd_of_the_covariance,
                 pca_whiten_by_argsort,
             ),
-            tolerance=TOLERANCE,
+            tolerance=EXACT,
         ),
         Exercise(
             name="zca_whiten",
@@ -2003,7 +2010,7 @@ CHAPTER = Chapter(
                 zca_changes_its_input,
             ),
             alternatives=(zca_whiten_by_svd, zca_whiten_by_matrix),
-            tolerance=TOLERANCE,
+            tolerance=EXACT,
         ),
     ),
 )
