@@ -25,8 +25,8 @@
 # says how many.
 #
 # Throughout, `x`, `dy` and `dx` are arrays of shape `(N, D)`; `dy` stands for $\partial L/\partial y$,
-# and so on: a gradient always has the shape of its variable. Write with NumPy only, and leave the arrays
-# that you are given as they are.
+# and so on: a gradient always has the shape of its variable. Write with NumPy only, compute in
+# `float64`, and leave the arrays that you are given as they are.
 #
 # *Colab, or any other computer:* the notebook needs NumPy and this course's `autograder` package;
 # the section "Learn" of the course's README has the line that installs it.

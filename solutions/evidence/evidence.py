@@ -26,7 +26,7 @@
 # Throughout, `X` is a batch of shape `(N, D)`, and the weights `W` of a layer have the shape
 # `(fan_in, fan_out)`: the layer computes $u = hW$, and a unit's weights $w$ are a *column* of $W$. No layer
 # has a bias. $\lVert A\rVert$ is the root of the sum of all squared entries, for matrices too. Write with
-# NumPy only, and leave the arrays that you are given as they are.
+# NumPy only, compute in `float64`, and leave the arrays that you are given as they are.
 #
 # *Colab, or any other computer:* the notebook needs NumPy and this course's `autograder` package;
 # the section "Learn" of the course's README has the line that installs it.

@@ -22,9 +22,9 @@
 # looked at when your notebook is graded; the report says how many.
 #
 # Throughout, `X` is a table with N rows (samples) and D columns (features): a NumPy array of shape
-# `(N, D)`. Return something new and leave what you are given as it is. Write with NumPy only;
-# everything in `np.linalg` is allowed, and `np.linalg.eigh` will be your friend: for a symmetric
-# matrix it returns the eigenvalues *in rising order*, and a matrix `U` whose *columns* are the
+# `(N, D)`. Compute in `float64`, return something new, and leave what you are given as it is. Write
+# with NumPy only; everything in `np.linalg` is allowed, and `np.linalg.eigh` will be your friend: for a
+# symmetric matrix it returns the eigenvalues *in rising order*, and a matrix `U` whose *columns* are the
 # eigenvectors.
 #
 # *Colab, or any other computer:* the notebook needs NumPy and this course's `autograder` package;
