@@ -281,3 +281,24 @@ class TestErrors:
         folder.mkdir()
         result = autograder("release", SLUGS[0], "--course", folder)
         assert "course[spring]isnot" in "".join(result.output.split())
+
+
+INTERRUPTED = """
+import runpy
+import autograder.cli
+
+def app(**_):
+    try:
+        exec("raise KeyboardInterrupt")  # as it may come while a dataclass is imported
+    except KeyboardInterrupt:
+        raise SystemExit(130)
+
+autograder.cli.app = app
+runpy.run_module("autograder", run_name="__main__")
+"""
+
+
+def test_the_exit_status_of_an_interrupt_is_the_commands(tmp_path):
+    (tmp_path / "interrupted.py").write_text(INTERRUPTED, encoding="utf-8")
+    ended = subprocess.run([sys.executable, "-m", "interrupted"], cwd=tmp_path, check=False)
+    assert ended.returncode == 130

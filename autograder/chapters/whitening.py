@@ -102,17 +102,20 @@ def cloud(rng, variances=(9.0, 2.0, 0.3), rows=9):
     return turned + rng.uniform(2, 6, size=D) * rng.choice([-1, 1], size=D)
 
 
+def along_the_axes(rng, variances=(2.0, 0.3, 9.0, 4.0)):
+    """A table of features with exactly these variances, and no correlation, off center.
+
+    `np.linalg.eig` sorts nothing: it leaves these in their order.
+    """
+    D = len(variances)
+    return white(rng, 9, D) * np.sqrt(variances) + rng.uniform(2, 6, size=D)
+
+
 def bowl(rng, eigenvalues):
     """A symmetric matrix with these eigenvalues, in random directions."""
     U = rotation(rng, len(eigenvalues))
     H = U * np.array(eigenvalues) @ U.T
     return (H + H.T) / 2
-
-
-def along_the_axes(rng, variances):
-    """The same along the axes. `np.linalg.eig` sorts nothing: it leaves these in their order."""
-    D = len(variances)
-    return white(rng, 9, D) * np.sqrt(variances) + rng.uniform(2, 6, size=D)
 
 
 def too_few_rows(rng):
@@ -194,7 +197,7 @@ def leaves_its_input_alone(f, rng):
 @probe(1, hidden=True)
 def far_from_the_origin(f, rng):
     """Data moved far from the origin (mean 10⁸, deviations about 1) have the same covariance."""
-    X = np.round(white(rng, 8, 2) * 4) / 4  # these stay exact when 1e8 is added
+    X = np.round(white(rng, 8, 2) * 4) / 4  # these stay exact when so much is added
     near, far = f(X), f(X + 100_000_003)  # in float32 no mean is near
     return {
         "whether the covariance stays the same": bool(np.abs(far - near).max() < 1e-6),
@@ -1185,7 +1188,7 @@ def pca_whiten(X, eps=1e-5):
 def result_is_white(f, rng):
     """With eps = 0 the result has mean 0 and the identity as its covariance."""
     Z = f(cloud(rng), eps=0.0)
-    uncorrelated = f(along_the_axes(rng, (2.0, 0.3, 9.0, 4.0)), eps=0.0)
+    uncorrelated = f(along_the_axes(rng), eps=0.0)
     return {
         "the column means": Z.mean(axis=0),
         "the covariance of the result": covariance_of(Z),
@@ -1197,7 +1200,7 @@ def result_is_white(f, rng):
 def principal_axes_in_order(f, rng):
     """Column k is the coordinate along the eigenvector of the k-th largest eigenvalue, with either sign."""
     Z = f(cloud(rng, (4.0, 3.5, 3.0, 2.5, 2.0, 1.5, 1.0)), eps=0.0)
-    uncorrelated = f(along_the_axes(rng, (2.0, 0.3, 9.0, 4.0)), eps=0.0)
+    uncorrelated = f(along_the_axes(rng), eps=0.0)
     return {
         "the absolute values of the result": np.abs(Z),
         "the absolute values for uncorrelated features": np.abs(uncorrelated),
@@ -1237,7 +1240,7 @@ def leaves_the_table_alone(f, rng):
     """The table that you are given is left as it was, and the result is right."""
     X = cloud(rng)
     Z = f(X)
-    uncorrelated = f(along_the_axes(rng, (2.0, 0.3, 9.0, 4.0)))
+    uncorrelated = f(along_the_axes(rng))
     return {
         "X": Argument(X),
         "the absolute values of the result": np.abs(Z),
