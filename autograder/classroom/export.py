@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 import statistics
 from collections import Counter
@@ -26,14 +25,14 @@ def write(folder: Path, title: str, graded: Sequence[Graded]) -> list[Path]:
     ordered = sorted(graded, key=lambda g: g.student)
     name = ordered[0].assignment
     made = {
-        "csv": as_csv(ordered),
+        "csv": as_csv(ordered).encode("utf-8"),
         "json": as_json(ordered),
-        "html": as_html(title, ordered),
+        "html": as_html(title, ordered).encode("utf-8"),
     }
     paths = []
-    for suffix, text in made.items():
+    for suffix, data in made.items():
         path = folder / f"{name}.{suffix}"
-        write_whole(path, text)
+        write_whole(path, data)
         paths.append(path)
     return paths
 
@@ -59,14 +58,16 @@ def as_csv(graded: Sequence[Graded]) -> str:
     return text.getvalue()
 
 
-def as_json(graded: Sequence[Graded]) -> str:
+def as_json(graded: Sequence[Graded]) -> bytes:
     """Everything that was decided, sorted, so that the same class gives the same bytes.
 
     A submission has a line of its own.
     """
-    lines = [json.dumps(g.to_dict(), ensure_ascii=False, sort_keys=True) for g in graded]
-    head = f'{{"autograder": {json.dumps(__version__)}, "submissions": ['
-    return head + "\n" + ",\n".join(lines) + "\n]}\n"
+    pieces = [f'{{"autograder": "{__version__}", "submissions": ['.encode()]
+    for result in graded:
+        pieces += [b"\n", result.to_json(), b","]
+    pieces[-1] = b"\n]}\n"
+    return b"".join(pieces)  # once: of a large class it is a hundred megabytes
 
 
 @dataclass(frozen=True)

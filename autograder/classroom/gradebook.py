@@ -494,7 +494,7 @@ def write_notebook(directory: Any, result: Graded) -> None:
     if not result.notebook:
         target.unlink(missing_ok=True)  # an older one would belong to an older submission
         return
-    write_whole(target, result.notebook)
+    write_whole(target, result.notebook.encode("utf-8"))
     submitted = _submitted(directory, result)
     timestamp, _ = _timestamp(submitted)  # nbgrader would stumble over what is not a time
     for name, text in (
@@ -504,7 +504,7 @@ def write_notebook(directory: Any, result: Graded) -> None:
         if text is None:
             (target.parent / name).unlink(missing_ok=True)
         else:
-            write_whole(target.parent / name, text)
+            write_whole(target.parent / name, text.encode("utf-8"))
 
 
 def _submission_secret(submitted: Path) -> str | None:
@@ -516,25 +516,28 @@ def _submission_secret(submitted: Path) -> str | None:
     return text if text and re.fullmatch(r"[0-9a-fA-F]{8,999}\n?", text) else None
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that it is there whole or not at all, whenever the run is stopped.
 
     Raises:
         CourseError: there is no room, or no permission.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_aside(path, text)
+        try:
+            _write_aside(path, data)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_aside(path, data)
     except OSError as error:
         raise unwritable(path, error) from error
 
 
-def _write_aside(path: Path, text: str) -> None:
+def _write_aside(path: Path, data: bytes) -> None:
     """Write a file under another name, then give it its own."""
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with aside.open("x", encoding="utf-8") as file:  # who may read it, the umask says
-            file.write(text)
+        with aside.open("xb") as file:  # who may read it, the umask says
+            file.write(data)
         aside.replace(path)
     except BaseException:
         aside.unlink(missing_ok=True)

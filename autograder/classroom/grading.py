@@ -11,16 +11,18 @@ import copy
 import functools
 import importlib.util
 import itertools
+import json
 import numbers
 import re
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import orjson
 
 import autograder
 from autograder import graded_seed
@@ -84,6 +86,7 @@ class Graded:
         notebook: the notebook as graded, as JSON text; empty when there is none.
         walls: the names of the walls that could not be raised.
         seconds: how long it took.
+        line: all that was decided, as JSON, where the reports are not whole (see `kept`).
     """
 
     student: str
@@ -95,6 +98,7 @@ class Graded:
     notebook: str = ""
     walls: tuple[str, ...] = ()
     seconds: float = 0.0
+    line: bytes = b""
 
     @property
     def score(self) -> float:
@@ -120,10 +124,35 @@ class Graded:
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain data for JSON: what was decided, not how long it took."""
-        kept = [f.name for f in fields(self) if f.name not in ("notebook", "seconds")]
-        data = {name: getattr(self, name) for name in kept}
+        left_out = ("notebook", "seconds", "line")
+        data = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
         grades = [dict(vars(g)) for g in self.grades]
         return {**data, "grades": grades, "score": self.score, "points": self.points}
+
+    def to_json(self) -> bytes:
+        """The same as JSON."""
+        return self.line or sorted_json(self.to_dict())
+
+    def kept(self) -> Graded:
+        """What is kept of a large class: no notebook, and of reports only what explains them.
+
+        As objects, a class of ten thousand would take a gigabyte.
+        """
+        grades = tuple(replace(g, report=_explained(g.report)) for g in self.grades)
+        return replace(self, grades=grades, notebook="", line=self.to_json())
+
+
+def _explained(report: dict[str, Any] | None) -> dict[str, Any] | None:
+    return report and {key: report[key] for key in ("diagnoses", "uses") if key in report}
+
+
+def sorted_json(data: Any) -> bytes:
+    """Plain data as JSON, with sorted keys: what is equal gives the same bytes."""
+    try:
+        return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # a text that UTF-8 does not have
+        text = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
 
 
 # The part of a notebook's time that must be left if what is lost is to be asked again.

@@ -15,10 +15,9 @@ import fcntl
 import functools
 import hashlib
 import hmac
-import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +29,7 @@ import orjson
 
 import autograder
 from autograder.chapters import SLUGS
-from autograder.classroom.grading import CellGrade, Graded
+from autograder.classroom.grading import CellGrade, Graded, sorted_json
 from autograder.classroom.release import CourseError, unwritable
 from autograder.classroom.submissions import Assignment, Submission
 from autograder.sandbox.pool import Limits
@@ -71,14 +70,6 @@ _NOBODY: dict[str, Any] = {"student": "", "grades": ()}
 _SYNC_SECONDS = 1.0
 
 
-def _as_json(record: Mapping[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # a text that UTF-8 does not have
-        text = json.dumps(record, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        return text.encode("utf-8", "replace")
-
-
 class Ledger:
     """The ledger file of an assignment, open for appending.
 
@@ -93,8 +84,9 @@ class Ledger:
         self.notes: list[str] = []
         self._odd: set[str] = set()
         self._around = dict(around)
-        # The last line of each student: an earlier one is of a notebook that is no longer there.
-        self._decided: dict[str, dict[str, Any]] = {}
+        # The last line of each student, if it was written under these circumstances: an earlier
+        # one is of a notebook that is no longer there.
+        self._decided: dict[str, bytes] = {}
         self._last = BEGINNING
         self._file: IO[bytes] | None = None
         self._synced = time.monotonic()
@@ -133,14 +125,13 @@ class Ledger:
 
     def knows(self, student: str) -> bool:
         """Whether something was decided about a student under the same circumstances."""
-        line = self._decided.get(student)
-        return line is not None and line["around"] == self._around
+        return student in self._decided
 
     def decided(self, submission: Submission) -> Graded | None:
         """What was decided about this very submission under the same circumstances; or None."""
         if not self.knows(submission.student):
             return None
-        graded = self._decided[submission.student]["graded"]
+        graded = orjson.loads(self._decided[submission.student])["graded"]
         if (graded["digest"], graded["problem"]) != (submission.digest, submission.problem):
             return None
         known = {f.name for f in fields(Graded)}
@@ -171,7 +162,7 @@ class Ledger:
         """Append a line."""
         assert self._file is not None
         record = {"previous": self._last, "around": self._around, **what}
-        line = self._sealed(_as_json(record))
+        line = self._sealed(sorted_json(record))
         try:
             self._file.write(line)
             self._file.flush()
@@ -189,49 +180,54 @@ class Ledger:
 
     def _read(self) -> int:
         """Read what is there, and return where the last whole line ends."""
-        data = self.path.read_bytes()
-        whole = data.rfind(b"\n") + 1
-        if whole < len(data):
-            self.notes.append(f"the last line of {self.path.name} was cut off; it is graded again")
-        odd: list[tuple[str, str]] = []
+        whole = 0
+        odd: list[tuple[bytes, str]] = []  # which line, and what is odd about it
         said: set[str] = set()
-        for number, line in enumerate(data[:whole].splitlines(keepends=True), start=1):
-            here = f"line {number} of {self.path.name}"
-            key = hashlib.sha256(self._last.encode() + line).hexdigest()
-            before, self._last = self._last, hashlib.sha256(line).hexdigest()
-            try:
-                record = json.loads(line)
-                previous, around = record["previous"], record["around"]
-                ours = around.get("secret_id") == self._around["secret_id"]
-                told = set(record.get("said", ()))
-                graded = _NOBODY if told else record["graded"]
-                student = str(graded["student"])
-                blocked = any(g["verdict"] == "INTERNAL" for g in graded["grades"])
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                odd.append((key, f"{here} is not a verdict; left out"))
-                continue
-            if previous != before:
-                odd.append(
-                    (
-                        key,
-                        f"{here} does not follow the one before: a line was changed or taken out; "
-                        "nothing up to here is taken from it",
-                    )
-                )
-                self._decided.clear()
-            self._decided.pop(student, None)
-            unsealed = line.rpartition(b',"seal":')[0] + b"}"
-            sealed = hmac.compare_digest(line, self._sealed(unsealed))
-            if ours and not sealed:  # with another secret it is graded again in any case
-                again = f"; {student} is graded again" if student else ""
-                odd.append((key, f"{here} was not written by the grader{again}"))
-            elif told:
-                said |= told if ours else set()
-            elif not blocked:
-                self._decided[student] = {"graded": graded, "around": around}
-        self._odd = {key for key, _ in odd} - said
-        self.notes += [sentence for key, sentence in odd if key not in said]
+        with self.path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):
+                    cut = f"the last line of {self.path.name} was cut off; it is graded again"
+                    self.notes.append(cut)
+                    break
+                whole += len(line)
+                before, self._last = self._last, hashlib.sha256(line).hexdigest()
+                for sentence in self._take(line, before, said):
+                    here = f"line {number} of {self.path.name}"
+                    odd.append((before.encode() + line, f"{here} {sentence}"))
+        keyed = [(hashlib.sha256(which).hexdigest(), sentence) for which, sentence in odd]
+        self._odd = {key for key, _ in keyed} - said
+        self.notes += [sentence for key, sentence in keyed if key not in said]
         return whole
+
+    def _take(self, line: bytes, before: str, said: set[str]) -> Iterator[str]:
+        """Take what a line behind another decides, or says was said; yield what is odd about it."""
+        try:
+            record = orjson.loads(line)
+            previous, around = record["previous"], record["around"]
+            ours = around.get("secret_id") == self._around["secret_id"]
+            told = set(record.get("said", ()))
+            graded = _NOBODY if told else record["graded"]
+            student = str(graded["student"])
+            blocked = any(g["verdict"] == "INTERNAL" for g in graded["grades"])
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            yield "is not a verdict; left out"
+            return
+        if previous != before:
+            self._decided.clear()
+            yield (
+                "does not follow the one before: a line was changed or taken out; nothing up to "
+                "here is taken from it"
+            )
+        self._decided.pop(student, None)
+        unsealed = line.rpartition(b',"seal":')[0] + b"}"
+        sealed = hmac.compare_digest(line, self._sealed(unsealed))
+        if ours and not sealed:  # with another secret it is graded again in any case
+            again = f"; {student} is graded again" if student else ""
+            yield f"was not written by the grader{again}"
+        elif told:
+            said |= told if ours else set()
+        elif not blocked and around == self._around:
+            self._decided[student] = line
 
 
 def _alone(file: IO[bytes]) -> bool:

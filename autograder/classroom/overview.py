@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from autograder.chapters import SLUGS, chapter
 from autograder.classroom.export import harmless_field, steps, template
@@ -76,7 +77,7 @@ def write(folder: Path) -> list[Path]:
         return []
     made = {"index.html": as_html(results), "index.csv": as_csv(results)}
     for name, text in made.items():
-        write_whole(folder / name, text)
+        write_whole(folder / name, text.encode("utf-8"))
     return [folder / name for name in made]
 
 
@@ -102,32 +103,46 @@ def read(path: Path) -> Result:
         CourseError: it is not such a file.
     """
     name = path.stem
+    points, waiting = 0.0, 0
+    scores: dict[str, float] = {}
+    shares: dict[str, float] = {}
+    blocked: list[str] = []
+    mistakes: Counter[tuple[str, str]] = Counter()
     try:
-        submissions = json.loads(path.read_text(encoding="utf-8"))["submissions"]
-        return Result(
-            name,
-            chapter(name).title if name in SLUGS else name,
-            max(float(s["points"]) for s in submissions),
-            {str(s["student"]): float(s["score"]) for s in submissions},
-            {str(s["student"]): _share(s["grades"]) for s in submissions},
-            sum(g["score"] is None and not g["verdict"] for s in submissions for g in s["grades"]),
-            tuple(
-                str(s["student"])
-                for s in submissions
-                if any(g["verdict"] == Verdict.INTERNAL for g in s["grades"])
-            ),
-            Counter(
+        for submission in _submissions(path):
+            student, grades = str(submission["student"]), submission["grades"]
+            points = max(points, float(submission["points"]))
+            scores[student] = float(submission["score"])
+            shares[student] = _share(grades)
+            waiting += sum(g["score"] is None and not g["verdict"] for g in grades)
+            if any(g["verdict"] == Verdict.INTERNAL for g in grades):
+                blocked.append(student)
+            mistakes.update(
                 (str(g["exercise"]), str(d["summary"]))
-                for s in submissions
-                for g in s["grades"]
+                for g in grades
                 for d in (g["report"] or {}).get("diagnoses", ())
-            ),
-        )
+            )
+        if not scores:
+            raise ValueError("nobody")
+        title = chapter(name).title if name in SLUGS else name
+        return Result(name, title, points, scores, shares, waiting, tuple(blocked), mistakes)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CourseError(
             f"{path} is no result of grading ({type(error).__name__}). Delete it, and grade {name} "
             "once more."
         ) from error
+
+
+def _submissions(path: Path) -> Iterator[dict[str, Any]]:
+    """The submissions in a result, line by line: all at once, a large class fills the memory."""
+    with path.open("rb") as file:
+        if not file.readline().endswith(b'"submissions": [\n'):
+            raise ValueError("another form")
+        for line in file:
+            if line == b"]}\n":
+                return
+            yield orjson.loads(line.rstrip(b",\n"))
+    raise ValueError("cut off")
 
 
 def _share(grades: Sequence[dict[str, Any]]) -> float:

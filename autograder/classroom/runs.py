@@ -6,7 +6,7 @@ import contextlib
 import multiprocessing
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -151,7 +151,7 @@ def grade_assignment(
             # The notebook first: a verdict in the ledger says that all of it is there.
             write_notebook(directory, result)
             ledger.append(result)
-            graded.append(replace(result, notebook=""))  # a large class is a lot of text
+            graded.append(result.kept())
             progress.advance(task)
         prepared()
     graded.sort(key=lambda g: g.student)
@@ -252,7 +252,7 @@ def _tell(work: Callable[[], Any], theirs: Connection, pipe: Connection) -> None
 def _decided(ledger: Ledger, directory: Any, submissions: Sequence[Handed]) -> list[Graded]:
     """What need not be graded again: decided under the same circumstances, notebook and all."""
     found = (ledger.decided(s.read()) for s in submissions if ledger.knows(s.student))
-    return [g for g in found if g is not None and notebook_path(directory, g).is_file()]
+    return [g.kept() for g in found if g is not None and notebook_path(directory, g).is_file()]
 
 
 def _without_walls(missing: Sequence[str]) -> CourseError:

@@ -84,7 +84,7 @@ class TestJson:
         assert half["grades"][2]["report"]["diagnoses"][0]["mistake"]
 
     def test_it_holds_neither_notebooks_nor_times(self, graded):
-        text = export.as_json(graded)
+        text = export.as_json(graded).decode()
         assert "seconds" not in text
         assert "nbformat" not in text
 

@@ -103,7 +103,12 @@ def test_nothing_in_it_is_obeyed(name, tmp_path, graded):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"submissions": [{}]}', '{"submissions": []}']
+    "text",
+    [
+        *("", "{", "[]", "{}", '{"submissions": [{}]}', '{"submissions": []}'),
+        *('{"submissions": [\n{}\n]}\n', '{"submissions": [\n]}\n', '{"submissions": [\n[]\n]}\n'),
+        '{"submissions": [\n{"student": "a", "points": 1, "score": 1, "grades": []},\n',
+    ],
 )
 def test_what_is_no_result_is_named(text, folder):
     (folder / "another.json").write_text(text)
