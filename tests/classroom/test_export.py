@@ -6,12 +6,13 @@ import csv
 import io
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from bs4 import BeautifulSoup
 from rich.console import Console
 
-from autograder.classroom import export, runs
+from autograder.classroom import export, gradebook, runs
 from autograder.classroom.judges import lost
 from autograder.report import number
 
@@ -143,6 +144,17 @@ def test_every_share_has_its_bar(graded):
 def test_the_most_frequent_mistake_comes_first(graded):
     standardize = export.summaries([graded[0], graded[0], graded[1]])[2]
     assert standardize.mistakes[0][0] == 2
+
+
+def test_what_is_kept_of_a_large_class_says_the_same(graded, desk):
+    kept = [g.kept() for g in graded]
+    assert [k.kept() for k in kept] == kept
+    for made in (export.as_csv, export.as_json, partial(export.as_html, "Feature scaling")):
+        assert made(kept) == made(graded)
+    said = [gradebook.comments(desk.assignment, g) for g in graded]
+    assert any(said)
+    assert [gradebook.comments(desk.assignment, k) for k in kept] == said
+    assert not any(k.notebook or "findings" in str(k.grades) for k in kept)
 
 
 def test_files_are_whole_and_the_same_each_time(graded, tmp_path):
