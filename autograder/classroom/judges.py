@@ -38,15 +38,17 @@ _AT_HAND = 2
 def warm_up() -> None:
     """Have the judges' imports begin, beside whatever this process does next."""
     if _METHOD == "forkserver":
-        from multiprocessing import forkserver
+        from multiprocessing import forkserver, resource_tracker
 
         multiprocessing.set_forkserver_preload(["autograder.classroom.grading"])
-        # Who interrupts a run means this process; the server would end with a traceback.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        resource_tracker.ensure_running()  # lets interrupts through when it begins, so not below
+        # Who interrupts a run means this process, and is heard when the server has begun; the
+        # server, which hears of no interrupt, would end with a traceback.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             forkserver.ensure_running()
         finally:
-            signal.signal(signal.SIGINT, before)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def collect_seldom() -> None:

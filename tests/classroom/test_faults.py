@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import psutil
@@ -185,6 +186,23 @@ def test_an_interrupt_at_the_start_is_said_in_a_sentence(few):
     assert run.returncode == 130
     assert "run the same command again to go on" in " ".join(said.split())
     assert "Traceback" not in said
+
+
+def test_an_interrupt_while_the_judges_server_begins_is_heard_behind_it(monkeypatch):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    begun = []
+
+    def begin():
+        os.kill(os.getpid(), signal.SIGINT)
+        begun.append(True)
+
+    monkeypatch.setattr(forkserver, "ensure_running", begin)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            judges.warm_up()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert begun
 
 
 def belongs(process: psutil.Process, course: Path) -> bool:
