@@ -437,13 +437,15 @@ def _penalty(course: Path, student: str, score: float, seconds_late: float) -> f
         penalty = preprocessor.plugin_inst.late_submission_penalty(student, score, seconds_late)
         return None if penalty is None else float(min(max(penalty, 0.0), score))
     except Exception as error:  # the plugin is the course's own
+        why = _ADDRESS.sub("", f"{type(error).__name__}: {error}").removesuffix(": ")
         raise CourseError(
-            f"the plugin for late submissions {what} ({type(error).__name__}: {error}). See "
+            f"the plugin for late submissions {what} ({why}). See "
             "AssignLatePenalties.plugin_class in nbgrader_config.py; nothing was written into the "
             "gradebook."
         ) from error
 
 
+_ADDRESS = re.compile(r"( object)? at 0x[0-9a-fA-F]+")
 _OFFSET = re.compile(r"\s+(?=[+-]\d\d:?\d\d$)")
 
 
