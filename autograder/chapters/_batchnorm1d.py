@@ -45,6 +45,10 @@ BUFFER_IN_PLACE_HINT = (
     "`running_mean = (1 - momentum) * running_mean + ...` makes a new one."
 )
 MOMENTUM_FIXED_HINT = "The caller chooses the momentum. Use the argument, not a number of your own."
+EXCHANGED_HINT = (
+    "ε is the small number that is added to a variance, 1e-5 unless the caller says otherwise; the "
+    "momentum, 0.1, is the weight of a new batch. See which argument each of the two attributes takes."
+)
 ROWS_HINT = "Each feature is a column, with statistics of its own: reduce over the samples, axis 0."
 WHOLE_HINT = (
     "Without `axis=0` NumPy reduces the whole batch to one number, and features with different units "
@@ -206,8 +210,8 @@ def inference_before_training(C, rng):
 def training_uses_the_batch(C, rng):
     """In training mode each batch is normalized with its own mean and biased variance."""
     layer = told_to_train(C)
-    first = layer.forward(batch(rng, samples=5))
-    second = layer.forward(batch(rng, samples=3) * 2 + 1)
+    first = layer.forward(batch(rng, samples=5) * 10)  # even beside an ε of 0.1 they are large
+    second = layer.forward(batch(rng, samples=3) * 20 + 1)
     return {"the output for the first batch": first, "the output for the second": second}
 
 
@@ -261,7 +265,7 @@ def inference_changes_no_statistics(C, rng):
     layer.train()
     counted = layer.num_batches_tracked - count
     later = held(layer, *names)
-    y = layer.forward(batch(rng, samples=5))
+    y = layer.forward(batch(rng, samples=5) * 10)
     return {
         **{f"{n} after a batch in inference mode": moved(before[n], after[n]) for n in names},
         "what eval(), this batch and train() add to num_batches_tracked": counted,
@@ -274,7 +278,8 @@ def inference_changes_no_statistics(C, rng):
 @probe(1)
 def gamma_and_beta_in_both_modes(C, rng):
     """γ and β are applied in training mode and in inference mode."""
-    state, x = trained_state(rng), batch(rng)
+    state, x = trained_state(rng), batch(rng) * 10
+    state["running_var"] = state["running_var"] * 100
     layer = loaded(C, state)
     y = layer.forward(x.copy())
     layer.load_state_dict(copy.deepcopy(state))
@@ -328,8 +333,8 @@ def cumulative_average(C, rng):
 def backward_in_training(C, rng):
     """In training mode `backward` returns the gradients dx, dγ and dβ through the batch's statistics."""
     layer = loaded(C, trained_state(rng))
-    layer.forward(batch(rng))
-    dx, dgamma, dbeta = layer.backward(rng.normal(size=(7, 4)))
+    layer.forward(batch(rng) * 3)
+    dx, dgamma, dbeta = layer.backward(rng.normal(size=(7, 4)) * 3)
     return {"dx": dx, "dgamma": dgamma, "dbeta": dbeta}
 
 
@@ -1333,6 +1338,60 @@ class HasAMomentumOfItsOwn(Layer):
 
     def __init__(self, num_features, eps=1e-5, momentum=0.1):
         self.eps, self.momentum, self.training = eps, 0.1, True
+        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+        self.num_batches_tracked = 0
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+    def forward(self, x):
+        if self.training:
+            mean, var = self._learn(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var + self.eps)
+        x_hat = (x - mean) / std
+        self.cache = x_hat, self.gamma / std, self.training
+        return self.gamma * x_hat + self.beta
+
+    def _learn(self, x):
+        if len(x) < 2:
+            raise ValueError("training needs more than one sample")
+        self.num_batches_tracked += 1
+        new = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean = (1 - new) * self.running_mean + new * mean
+        self.running_var = (1 - new) * self.running_var + new * x.var(axis=0, ddof=1)
+        return mean, var
+
+    def backward(self, dy):
+        x_hat, scale, training = self.cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        dx = dy
+        if training:
+            dx = dy - dbeta / len(dy) - x_hat * dgamma / len(dy)
+        return scale * dx, dgamma, dbeta
+
+    def state_dict(self):
+        return {name: np.copy(getattr(self, name)) for name in self.names}
+
+    def load_state_dict(self, state):
+        for name in self.names:
+            setattr(self, name, np.copy(state[name]))
+
+
+@mistake(earns=14, hint=EXCHANGED_HINT)
+class ExchangesEpsAndMomentum(Layer):
+    """`eps` and `momentum` are exchanged: the one is averaged with, the other stands under the root."""
+
+    names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = momentum, eps, True
         self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
         self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
         self.num_batches_tracked = 0
@@ -3172,6 +3231,7 @@ EXERCISE = Exercise(
         # Before the next, which shows the same for None: `momentum or 0.1` leaves 0.3 as it is.
         TakesNoneForTheDefault,
         HasAMomentumOfItsOwn,
+        ExchangesEpsAndMomentum,
         TakesZeroForNone,
         CountsTheStartAsABatch,
         CountsNoBatches,
