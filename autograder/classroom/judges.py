@@ -42,8 +42,8 @@ def warm_up() -> None:
 
         multiprocessing.set_forkserver_preload(["autograder.classroom.grading"])
         resource_tracker.ensure_running()  # lets interrupts through when it begins, so not below
-        # Who interrupts a run means this process, and is heard when the server has begun; the
-        # server, which hears of no interrupt, would end with a traceback.
+        # Who interrupts a run means this process, and must be heard. The server would end with a
+        # traceback: what is blocked here while it begins stays blocked there.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             forkserver.ensure_running()
