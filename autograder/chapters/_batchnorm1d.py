@@ -70,6 +70,11 @@ def batch(rng, samples=7):
     return rng.normal(size=(samples, 4)) * spread + np.array([10.0, -200.0, 1000.0, 7500.0])
 
 
+def large_batch(rng, samples=7):
+    """The same features, ten times as large: even beside an ε of 0.1."""
+    return batch(rng, samples) * 10
+
+
 def affine(rng, size=4):
     """A scale and a shift per feature, with both signs and no two alike."""
     signs = np.where(np.arange(size) % 2, -1.0, 1.0)
@@ -210,8 +215,8 @@ def inference_before_training(C, rng):
 def training_uses_the_batch(C, rng):
     """In training mode each batch is normalized with its own mean and biased variance."""
     layer = told_to_train(C)
-    first = layer.forward(batch(rng, samples=5) * 10)  # even beside an ε of 0.1 they are large
-    second = layer.forward(batch(rng, samples=3) * 20 + 1)
+    first = layer.forward(large_batch(rng, samples=5))
+    second = layer.forward(large_batch(rng, samples=3) * 2 + 1)
     return {"the output for the first batch": first, "the output for the second": second}
 
 
@@ -265,7 +270,7 @@ def inference_changes_no_statistics(C, rng):
     layer.train()
     counted = layer.num_batches_tracked - count
     later = held(layer, *names)
-    y = layer.forward(batch(rng, samples=5) * 10)
+    y = layer.forward(large_batch(rng, samples=5))
     return {
         **{f"{n} after a batch in inference mode": moved(before[n], after[n]) for n in names},
         "what eval(), this batch and train() add to num_batches_tracked": counted,
@@ -278,8 +283,8 @@ def inference_changes_no_statistics(C, rng):
 @probe(1)
 def gamma_and_beta_in_both_modes(C, rng):
     """γ and β are applied in training mode and in inference mode."""
-    state, x = trained_state(rng), batch(rng) * 10
-    state["running_var"] = state["running_var"] * 100
+    state, x = trained_state(rng), large_batch(rng)
+    state["running_var"] = state["running_var"] * 100  # as large as the batch
     layer = loaded(C, state)
     y = layer.forward(x.copy())
     layer.load_state_dict(copy.deepcopy(state))
@@ -333,7 +338,7 @@ def cumulative_average(C, rng):
 def backward_in_training(C, rng):
     """In training mode `backward` returns the gradients dx, dγ and dβ through the batch's statistics."""
     layer = loaded(C, trained_state(rng))
-    layer.forward(batch(rng) * 3)
+    layer.forward(batch(rng) * 3)  # large beside an ε of 0.1, but dx is not small for that
     dx, dgamma, dbeta = layer.backward(rng.normal(size=(7, 4)) * 3)
     return {"dx": dx, "dgamma": dgamma, "dbeta": dbeta}
 

@@ -7,10 +7,12 @@ import io
 import re
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import orjson
 from jinja2 import Environment, PackageLoader, Template
 
 from autograder import __version__
@@ -24,10 +26,10 @@ def write(folder: Path, title: str, graded: Sequence[Graded]) -> list[Path]:
     """Write the class as ``<assignment>.csv``, ``.json`` and ``.html`` into a folder."""
     ordered = sorted(graded, key=lambda g: g.student)
     name = ordered[0].assignment
-    made = {
-        "csv": as_csv(ordered).encode("utf-8"),
+    made: dict[str, str | bytes] = {
+        "csv": as_csv(ordered),
         "json": as_json(ordered),
-        "html": as_html(title, ordered).encode("utf-8"),
+        "html": as_html(title, ordered),
     }
     paths = []
     for suffix, data in made.items():
@@ -68,6 +70,22 @@ def as_json(graded: Sequence[Graded]) -> bytes:
         pieces += [b"\n", result.to_json(), b","]
     pieces[-1] = b"\n]}\n"
     return b"".join(pieces)  # once: of a large class it is a hundred megabytes
+
+
+def submissions(path: Path) -> Iterator[dict[str, Any]]:
+    """What `as_json` wrote into a file, one by one: all at once, a large class fills the memory.
+
+    Raises:
+        ValueError: something else wrote it, or it was cut off.
+    """
+    with path.open("rb") as file:
+        if not file.readline().endswith(b'"submissions": [\n'):
+            raise ValueError("another form")
+        for line in file:
+            if line == b"]}\n":
+                return
+            yield orjson.loads(line.rstrip(b",\n"))
+    raise ValueError("cut off")
 
 
 @dataclass(frozen=True)

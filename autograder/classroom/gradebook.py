@@ -496,7 +496,7 @@ def write_notebook(directory: Any, result: Graded) -> None:
     if not result.notebook:
         target.unlink(missing_ok=True)  # an older one would belong to an older submission
         return
-    write_whole(target, result.notebook.encode("utf-8"))
+    write_whole(target, result.notebook)
     submitted = _submitted(directory, result)
     timestamp, _ = _timestamp(submitted)  # nbgrader would stumble over what is not a time
     for name, text in (
@@ -506,7 +506,7 @@ def write_notebook(directory: Any, result: Graded) -> None:
         if text is None:
             (target.parent / name).unlink(missing_ok=True)
         else:
-            write_whole(target.parent / name, text.encode("utf-8"))
+            write_whole(target.parent / name, text)
 
 
 def _submission_secret(submitted: Path) -> str | None:
@@ -518,18 +518,17 @@ def _submission_secret(submitted: Path) -> str | None:
     return text if text and re.fullmatch(r"[0-9a-fA-F]{8,999}\n?", text) else None
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: str | bytes) -> None:
     """Write a file so that it is there whole or not at all, whenever the run is stopped.
+
+    Text is written as UTF-8.
 
     Raises:
         CourseError: there is no room, or no permission.
     """
     try:
-        try:
-            _write_aside(path, data)
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write_aside(path, data)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_aside(path, data.encode("utf-8") if isinstance(data, str) else data)
     except OSError as error:
         raise unwritable(path, error) from error
 

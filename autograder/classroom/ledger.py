@@ -17,7 +17,7 @@ import hashlib
 import hmac
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from types import TracebackType
@@ -85,7 +85,7 @@ class Ledger:
         self._odd: set[str] = set()
         self._around = dict(around)
         # The last line of each student, if it was written under these circumstances: an earlier
-        # one is of a notebook that is no longer there.
+        # one is of a notebook that is no longer there. As text: objects take ten times as much.
         self._decided: dict[str, bytes] = {}
         self._last = BEGINNING
         self._file: IO[bytes] | None = None
@@ -129,9 +129,10 @@ class Ledger:
 
     def decided(self, submission: Submission) -> Graded | None:
         """What was decided about this very submission under the same circumstances; or None."""
-        if not self.knows(submission.student):
+        line = self._decided.get(submission.student)
+        if line is None:
             return None
-        graded = orjson.loads(self._decided[submission.student])["graded"]
+        graded = orjson.loads(line)["graded"]
         if (graded["digest"], graded["problem"]) != (submission.digest, submission.problem):
             return None
         known = {f.name for f in fields(Graded)}
@@ -199,8 +200,15 @@ class Ledger:
         self.notes += [sentence for key, sentence in keyed if key not in said]
         return whole
 
-    def _take(self, line: bytes, before: str, said: set[str]) -> Iterator[str]:
-        """Take what a line behind another decides, or says was said; yield what is odd about it."""
+    def _take(self, line: bytes, before: str, said: set[str]) -> list[str]:
+        """Take what a line decides, or adds to what was said; return what is odd about it.
+
+        Args:
+            line: the line.
+            before: the hash of the one before.
+            said: which odd lines were told of already.
+        """
+        odd = []
         try:
             record = orjson.loads(line)
             previous, around = record["previous"], record["around"]
@@ -210,24 +218,24 @@ class Ledger:
             student = str(graded["student"])
             blocked = any(g["verdict"] == "INTERNAL" for g in graded["grades"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            yield "is not a verdict; left out"
-            return
+            return ["is not a verdict; left out"]
         if previous != before:
-            self._decided.clear()
-            yield (
+            odd.append(
                 "does not follow the one before: a line was changed or taken out; nothing up to "
                 "here is taken from it"
             )
+            self._decided.clear()
         self._decided.pop(student, None)
         unsealed = line.rpartition(b',"seal":')[0] + b"}"
         sealed = hmac.compare_digest(line, self._sealed(unsealed))
         if ours and not sealed:  # with another secret it is graded again in any case
             again = f"; {student} is graded again" if student else ""
-            yield f"was not written by the grader{again}"
+            odd.append(f"was not written by the grader{again}")
         elif told:
             said |= told if ours else set()
         elif not blocked and around == self._around:
             self._decided[student] = line
+        return odd
 
 
 def _alone(file: IO[bytes]) -> bool:

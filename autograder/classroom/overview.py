@@ -5,15 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from autograder.chapters import SLUGS, chapter
-from autograder.classroom.export import harmless_field, steps, template
+from autograder.classroom.export import harmless_field, steps, submissions, template
 from autograder.classroom.gradebook import write_whole
 from autograder.classroom.release import CourseError
 from autograder.report import number
@@ -77,7 +75,7 @@ def write(folder: Path) -> list[Path]:
         return []
     made = {"index.html": as_html(results), "index.csv": as_csv(results)}
     for name, text in made.items():
-        write_whole(folder / name, text.encode("utf-8"))
+        write_whole(folder / name, text)
     return [folder / name for name in made]
 
 
@@ -109,7 +107,7 @@ def read(path: Path) -> Result:
     blocked: list[str] = []
     mistakes: Counter[tuple[str, str]] = Counter()
     try:
-        for submission in _submissions(path):
+        for submission in submissions(path):
             student, grades = str(submission["student"]), submission["grades"]
             points = max(points, float(submission["points"]))
             scores[student] = float(submission["score"])
@@ -131,18 +129,6 @@ def read(path: Path) -> Result:
             f"{path} is no result of grading ({type(error).__name__}). Delete it, and grade {name} "
             "once more."
         ) from error
-
-
-def _submissions(path: Path) -> Iterator[dict[str, Any]]:
-    """The submissions in a result, line by line: all at once, a large class fills the memory."""
-    with path.open("rb") as file:
-        if not file.readline().endswith(b'"submissions": [\n'):
-            raise ValueError("another form")
-        for line in file:
-            if line == b"]}\n":
-                return
-            yield orjson.loads(line.rstrip(b",\n"))
-    raise ValueError("cut off")
 
 
 def _share(grades: Sequence[dict[str, Any]]) -> float:

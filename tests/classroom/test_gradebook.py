@@ -657,7 +657,7 @@ class TestTrouble:
         for mask, mode in ((0o077, 0o600), (0o027, 0o640)):
             before = os.umask(mask)
             try:
-                write_whole(course / "grades" / "x.csv", b"x")
+                write_whole(course / "grades" / "x.csv", "x")
             finally:
                 os.umask(before)
             assert os.stat(course / "grades" / "x.csv").st_mode & 0o777 == mode
