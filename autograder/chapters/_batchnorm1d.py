@@ -64,15 +64,25 @@ ALIAS_HINT = (
 )
 
 
+# Of four features, all spreads large beside ε.
+SPREADS = np.array([300.0, 400.0, 800.0, 3000.0])
+CENTRES = np.array([10.0, -200.0, 1000.0, 7500.0])
+
+
 def batch(rng, samples=7):
-    """Four features with centres and spreads of their own, all spreads large beside ε."""
-    spread = np.array([300.0, 400.0, 800.0, 3000.0])
-    return rng.normal(size=(samples, 4)) * spread + np.array([10.0, -200.0, 1000.0, 7500.0])
+    """Four features with centres and spreads of their own."""
+    return rng.normal(size=(samples, 4)) * SPREADS + CENTRES
 
 
 def large_batch(rng, samples=7):
     """The same features, ten times as large: even beside an ε of 0.1."""
     return batch(rng, samples) * 10
+
+
+def even_batch(rng, samples=7):
+    """The same features with spreads that no chance changes: a little larger, and exact."""
+    z = rng.normal(size=(samples, 4))
+    return (z - z.mean(axis=0)) / z.std(axis=0) * 1.7 * SPREADS + CENTRES
 
 
 def affine(rng, size=4):
@@ -175,6 +185,12 @@ def trained_state(rng, size=4):
     }
 
 
+def large_state(rng):
+    """The same for large batches: its variances are as large as theirs."""
+    state = trained_state(rng)
+    return {**state, "running_var": state["running_var"] * 100}
+
+
 def told_to_train(C, **arguments):
     """A layer in training mode. That a new one is so by itself, `a_new_layer` asks, once."""
     layer = C(4, **arguments)
@@ -247,10 +263,10 @@ def batches_are_counted(C, rng):
 def inference_uses_the_running_statistics(C, rng):
     """In inference mode a sample's output depends on the running statistics, not on its batch."""
     layer = told_to_train(C)
-    layer.forward(batch(rng))
-    layer.forward(batch(rng) * 2)
+    layer.forward(even_batch(rng))
+    layer.forward(even_batch(rng) * 2)
     layer.eval()
-    x = batch(rng, samples=5)
+    x = even_batch(rng, samples=5)
     return {
         "the output for five samples": layer.forward(x.copy()),
         "the output for the first of them alone": layer.forward(x[:1].copy()),
@@ -283,8 +299,7 @@ def inference_changes_no_statistics(C, rng):
 @probe(1)
 def gamma_and_beta_in_both_modes(C, rng):
     """γ and β are applied in training mode and in inference mode."""
-    state, x = trained_state(rng), large_batch(rng)
-    state["running_var"] = state["running_var"] * 100  # as large as the batch
+    state, x = large_state(rng), large_batch(rng)
     layer = loaded(C, state)
     y = layer.forward(x.copy())
     layer.load_state_dict(copy.deepcopy(state))
@@ -382,20 +397,20 @@ def backward_belongs_to_its_forward(C, rng):
 @probe(2)
 def saves_and_loads(C, rng):
     """A layer that loads the state of another continues where the other was."""
-    first = loaded(C, trained_state(rng), momentum=None)
+    first = loaded(C, large_state(rng), momentum=None)
     saved = copy.deepcopy(first.state_dict())
-    first.forward(batch(rng))
+    first.forward(large_batch(rng))
     later = copy.deepcopy(first.state_dict())
     second = told_to_train(C, momentum=None)
     second.load_state_dict(copy.deepcopy(later))
-    second.forward(batch(rng))
+    second.forward(large_batch(rng))
     one_later = held(second, "running_mean", "num_batches_tracked")
     second.load_state_dict(copy.deepcopy(saved))
     second.eval()
     return {
         "the state": saved,
         "the state after a batch": {k: v for k, v in later.items() if k != "running_var"},
-        "the output of the second layer in inference mode": second.forward(batch(rng)),
+        "the output of the second layer in inference mode": second.forward(large_batch(rng)),
         **{f"{k} of the second layer, one batch later": v for k, v in one_later.items()},
     }
 
