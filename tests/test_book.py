@@ -39,6 +39,39 @@ def test_the_notebook_takes_as_long_as_its_page_says(slug):
     assert any(word in said for word in WORDS[int(found[1])]), slug
 
 
+def test_every_paper_in_the_bibliography_is_cited():
+    """The page says that claims name their sources there; a source of nothing has no place."""
+    listed = re.findall(r"^@\w+\{([^,]+),", (BOOK / "references.bib").read_text("utf-8"), re.M)
+    pages = "".join(page.read_text(encoding="utf-8") for page in BOOK.glob("*.md"))
+    cited = {key for keys in re.findall(r"\{cite:\w+\}`([^`]+)`", pages) for key in keys.split(",")}
+    assert sorted(listed) == sorted({key.strip() for key in cited})
+
+
+def test_an_equation_of_another_page_is_named_with_its_page():
+    """Equations are numbered anew on each page, so that (1) alone would be the reader's own."""
+    texts = {page.stem: page.read_text(encoding="utf-8") for page in BOOK.glob("*.md")}
+    home = {
+        label: slug
+        for slug, text in texts.items()
+        for label in re.findall(r"^(?::label: |\$\$ \()([^\s)]+)\)?$", text, re.M)
+    }
+    for slug, text in texts.items():
+        for paragraph in text.split("\n\n"):
+            for label in re.findall(r"\{eq\}`([^`]+)`", paragraph):
+                named = re.search(rf"`(?:[^`]*<)?{home[label]}>?`", paragraph)
+                assert home[label] == slug or named, (slug, label)
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_every_question_has_a_title_of_its_own(slug):
+    """A screen reader goes from one to the next by their titles."""
+    text = (BOOK / f"{slug}.md").read_text(encoding="utf-8")
+    titles = re.findall(r"^```\{quiz\} ?(.*)$", text, re.M)
+    assert len(titles) > 5
+    assert all(titles)
+    assert len(set(titles)) == len(titles)
+
+
 WORDS = {
     60: ("about an hour",),
     75: ("an hour and a quarter", "75 minutes"),

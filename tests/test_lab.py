@@ -392,6 +392,16 @@ def test_tables_show_themselves_in_both_ways():
     assert "<tr><td></td><th" in tables.table(["a"], {"b": [1]})._repr_html_()
 
 
+def test_what_cannot_be_read_in_two_lines_stays_on_one():
+    """A narrow screen breaks behind hyphens and slashes, 1.9e- and 16."""
+    for word in ("1.9e-16", "1e-5,", "|∂L/∂W|", "501–1000", "64-300-10", "z-score", "√(3/N)"):
+        html = tables.table([f"of {word}"], {f"{word} a": [f"b {word}"]})._repr_html_()
+        assert html.count(f'<span class="joined">{word}</span>') == 3
+    for text in ("nearest-neighbour", "N − 1", "without the mean path", "0.71 ± 0.05"):
+        assert "joined" not in tables.table([text], {text: [text]})._repr_html_()
+    assert '<span class="joined">a/&lt;b</span>' in tables.markup("a/<b")
+
+
 def test_a_short_row_is_an_error():
     with pytest.raises(ValueError, match="'raw' has 1 cells for 2"):
         tables.table(["a", "b"], {"raw": [1]})

@@ -1,8 +1,18 @@
 """Results in rows and columns, as a table that a screen reader can walk through."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+
+# Words that a browser may break, and that cannot be read in two lines: 1.9e-16, |∂L/∂W|, 64-100-10,
+# 501–1000 and z-score.
+WHOLE = re.compile(r"\S*(?:\de-\d|/|\d[-–]\d|(?<!\S)\w-)\S*")
+
+
+def markup(text: str) -> str:
+    """Return a cell's text as HTML, in which some words stay on one line."""
+    return WHOLE.sub(r'<span class="joined">\g<0></span>', escape(text))
 
 
 @dataclass(frozen=True)
@@ -15,11 +25,11 @@ class Shown:
 
     def _repr_html_(self) -> str:
         # The theme knows the class "dataframe", and gives such tables a dark version.
-        head = f'<th scope="col">{escape(self.corner)}</th>' if self.corner else "<td></td>"
-        head += "".join(f'<th scope="col">{escape(column)}</th>' for column in self.columns)
+        head = f'<th scope="col">{markup(self.corner)}</th>' if self.corner else "<td></td>"
+        head += "".join(f'<th scope="col">{markup(column)}</th>' for column in self.columns)
         body = "".join(
-            f'<tr><th scope="row">{escape(name)}</th>'
-            + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+            f'<tr><th scope="row">{markup(name)}</th>'
+            + "".join(f"<td>{markup(cell)}</td>" for cell in cells)
             + "</tr>"
             for name, *cells in self.rows
         )

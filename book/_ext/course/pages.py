@@ -128,18 +128,21 @@ def drop_thebe_nodes(_app: Sphinx, doctree: nodes.document, _docname: str) -> No
 def keep_punctuation(_app: Sphinx, doctree: nodes.document, _docname: str) -> None:
     """Keep the comma behind a formula on the formula's line.
 
-    Browsers may break a line behind any inline block, and KaTeX makes formulas of them. Long
-    formulas stay as they are: they must be free to break within.
+    Browsers may break a line behind any inline block, and KaTeX makes formulas of them. A long
+    formula must be free to break within, so that the comma goes into its last box.
     """
     for formula in list(doctree.findall(nodes.math)):
         parent = formula.parent
         place = parent.index(formula)
         text = parent[place + 1] if place + 1 < len(parent) else None
         mark = PUNCTUATION.match(text) if isinstance(text, nodes.Text) else None
-        if mark is None or len(formula.astext()) > LONGEST_JOINED:
+        if mark is None:
             continue
-        joined = nodes.inline("", "", formula, nodes.Text(mark.group()), classes=["joined"])
-        parent[place : place + 2] = [joined, nodes.Text(text[mark.end() :])]
+        if len(formula.astext()) > LONGEST_JOINED:
+            whole = nodes.math("", rf"{formula.astext()}\text{{{mark.group()}}}")
+        else:
+            whole = nodes.inline("", "", formula, nodes.Text(mark.group()), classes=["joined"])
+        parent[place : place + 2] = [whole, nodes.Text(text[mark.end() :])]
 
 
 def label_buttons(app: Sphinx, page: str, _template: str, context: Context, _tree: Any) -> None:
