@@ -68,6 +68,13 @@ UNLUCKY = [
     ("covariate_shift", "applies_relu_to_the_output", 108),
     ("gradient_predictiveness", "steps_uphill", 435),
     ("gradient_predictiveness", "clips_the_probabilities", 435),
+    ("condition_number", "condition_of_the_first_and_the_last", 3),
+    ("condition_number", "condition_of_the_first_and_the_last", 16),
+    ("saturated_fraction", "takes_the_ends_of_the_data", 1),
+    ("saturated_fraction", "takes_the_ends_of_the_data", 12),
+    ("forward_statistics", "counts_small_values_of_relu", 1),
+    ("batch_statistics", "statistics_include_eps", 1),
+    ("batch_statistics", "statistics_include_eps", 3),
 ]
 
 
@@ -75,6 +82,35 @@ def divides_by_a_little_more(X):
     std = X.std(axis=0)
     std[X.max(axis=0) == X.min(axis=0)] = 1
     return (X - X.mean(axis=0)) / (std + 1e-12)
+
+
+class ScalerThatClips:
+    def fit(self, X):
+        constant = X.max(axis=0) == X.min(axis=0)
+        self.mean, self.std = X.mean(axis=0), np.where(constant, 1, X.std(axis=0))
+        return self
+
+    def transform(self, X):
+        return np.clip((X - self.mean) / self.std, -3, 3)
+
+    def inverse_transform(self, Z):
+        return Z * self.std + self.mean
+
+
+def takes_the_sizes_away(sizes, activation):
+    stds = []
+    while len(sizes) > 1:
+        before = sizes.pop(0)
+        stds.append(np.sqrt(2 / before if activation == "relu" else 2 / (before + sizes[0])))
+    return np.array(stds)
+
+
+def takes_the_counts_away(counts, means, variances):
+    taken = [counts.pop(0) for _ in means] if isinstance(counts, list) else counts
+    busy = np.array(taken) > 0
+    n, means, variances = np.array(taken)[busy][:, None], means[busy], variances[busy]
+    mean = (n * means).sum(axis=0) / n.sum()
+    return int(n.sum()), mean, (n * (variances + (means - mean) ** 2)).sum(axis=0) / n.sum()
 
 
 def sums_in_float32(x, gamma, beta, eps=1e-5):
@@ -200,7 +236,11 @@ def trains_on_the_validation_set(start, training, validation, rates, steps=5):
 # Answers that are not in the catalogue, what they earn, and seeds with which they once earned more,
 # or less, than with others.
 UNKNOWN = [
-    ("standardize", divides_by_a_little_more, 7, (0, 1)),
+    ("standardize", divides_by_a_little_more, 6, (0, 1)),
+    ("Scaler", ScalerThatClips, 6, (0, 1, 2)),
+    # Behind the walls a list is a copy; the same answer earns the same in a notebook.
+    ("layer_stds", takes_the_sizes_away, 4, (0, 1)),
+    ("merge_statistics", takes_the_counts_away, 14, (0, 1)),
     ("layernorm_forward", sums_in_float32, 10, (1, 17, 48)),
     ("batchnorm2d_forward", images_in_float32, 9, (0, 6, 27)),
     ("batchnorm_forward", table_in_float32, 11, (0, 6, 37)),

@@ -284,6 +284,54 @@ def test_a_floor_under_the_divisor_is_told():
     assert "no spread could be smaller than 1e-05" in told("mean_normalize", mean_normalize)
 
 
+@pytest.mark.parametrize("none", ["s < 1e-8", "s <= 1e-6", "np.isclose(s, 0)", "s.round(8) == 0"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_small_spread_that_is_taken_for_none_is_named(none, seed):
+    def is_none(s):
+        return eval(none, {"s": s, "np": np})
+
+    def min_max_scale(X, feature_range=(0, 1)):
+        a, b = feature_range
+        span = np.ptp(X, axis=0)
+        return a + (b - a) * (X - X.min(axis=0)) / np.where(is_none(span), 1, span)
+
+    def mean_normalize(X):
+        span = np.ptp(X, axis=0)
+        return (X - X.mean(axis=0)) / np.where(is_none(span), 1, span)
+
+    def standardize(X):
+        return (X - X.mean(axis=0)) / np.where(is_none(X.std(axis=0)), 1, X.std(axis=0))
+
+    for answer in (min_max_scale, mean_normalize, standardize):
+        exercise = EXERCISES[answer.__name__]
+        report = judge(exercise, answer, seed=seed)
+        assert report.earned == exercise.points - 1
+        (diagnosis,) = report.diagnoses
+        assert "takes_a_small" in diagnosis.mistake
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_floor_that_knows_the_size_of_the_numbers_is_right(seed):
+    def standardize(X):
+        std = X.std(axis=0)
+        rounding = 1e-10 * np.abs(X).max(axis=0)
+        return (X - X.mean(axis=0)) / np.where(std <= rounding, 1, std)
+
+    assert judge(EXERCISES["standardize"], standardize, seed=seed).passed
+
+
+def test_a_single_test_row_is_no_constant_column():
+    def scale_splits(X_train, X_test):
+        constant = [np.ptp(X, axis=0) == 0 for X in (X_train, X_test)]
+        mean, std = X_train.mean(axis=0), X_train.std(axis=0)
+        std = np.where(constant[0] | constant[1], 1, std)
+        return (X_train - mean) / std, (X_test - mean) / std
+
+    report = judge(EXERCISES["scale_splits"], scale_splits)
+    assert report.earned == 5
+    assert "a scaled test split of one row" in told("scale_splits", scale_splits)
+
+
 @pytest.mark.parametrize("divisor", ["X.max(axis=0)", "X.std()", "np.ptp(X)", "X.var(axis=0)"])
 def test_another_divisor_is_not_taken_for_a_constant(divisor):
     def standardize(X):

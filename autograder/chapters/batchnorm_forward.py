@@ -268,6 +268,15 @@ def variance_of_the_whole_batch(x):
     return x.var()
 
 
+@mistake(
+    hint="Each feature has a mean of its own. `x.mean()` without an axis is one number, and features "
+    "that lie far from it get a variance that is much too large.",
+)
+def variance_around_the_overall_mean(x):
+    """The deviations are those from the mean of all numbers in the batch."""
+    return ((x - x.mean()) ** 2).mean(axis=0)
+
+
 @mistake(earns=0, hint=KEEPDIMS_HINT)
 def variance_keeps_an_axis(x):
     """The result has the shape (1, D): an axis of length 1 was kept."""
@@ -365,7 +374,8 @@ def means_come_first(f, rng):
 def biased_variances_come_second(f, rng):
     """The second of the two results holds each feature's biased variance, shape (D,)."""
     _, var = f(batch(rng, samples=3))
-    return {"the variances of a batch of three": var}
+    _, small = f(faint(rng, samples=3))
+    return {"the variances of a batch of three": var, "the variances of small values": small}
 
 
 @probe(1)
@@ -382,7 +392,7 @@ def statistics_in_float32_far_from_zero(f, rng):
     mean, var = f(x)
     true = x.astype(np.float64).var(axis=0)
     return {
-        "the variances of the same batch around zero, times 10⁴": f(moved_to_zero(x))[1],
+        "the variances of the same batch around zero": f(moved_to_zero(x) / 100)[1],
         "the dtype of the means": str(np.asarray(mean).dtype),
         "the dtype of the variances": str(np.asarray(var).dtype),
         "every variance is within 1 % of the true one": near(var, true, 0.01 * true),
@@ -443,6 +453,15 @@ def statistics_promote_to_float64(x):
     """The results are float64 even for a float32 batch."""
     x = x.astype(np.float64)
     return x.mean(axis=0), x.var(axis=0)
+
+
+@mistake(
+    earns=1,
+    hint="ε is no part of the variance. It comes in where something is divided, in the next exercise.",
+)
+def statistics_include_eps(x):
+    """A small constant is added to the variance."""
+    return x.mean(axis=0), x.var(axis=0) + 1e-5
 
 
 @mistake(earns=4, hint=SINGLE_SAMPLE_HINT)
@@ -642,6 +661,17 @@ def ignores_eps(x, gamma, beta, eps=1e-5):
 def subtracts_eps(x, gamma, beta, eps=1e-5):
     """ε is subtracted from the variance, where it should be added."""
     x_hat = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) - eps)
+    return gamma * x_hat + beta, x_hat
+
+
+@mistake(
+    earns=11,
+    hint="`np.maximum(σ², ε)` avoids 0/0, too, but it is not what is asked: ε is added to every "
+    "variance, under the root.",
+)
+def takes_eps_as_a_floor(x, gamma, beta, eps=1e-5):
+    """ε is a lower limit for the variance, where it should be added to it."""
+    x_hat = (x - x.mean(axis=0)) / np.sqrt(np.maximum(x.var(axis=0), eps))
     return gamma * x_hat + beta, x_hat
 
 
@@ -1177,6 +1207,19 @@ def reshapes_back_without_transposing(x, gamma, beta, eps=1e-5):
 
 
 @mistake(
+    earns=1,
+    hint="With the channels in front the axes are (C, N, H, W). Reshape to that, and exchange the first "
+    "two axes on the way back; `reshape` to (N, C, H, W) mixes images and channels.",
+)
+def leaves_the_channels_in_front(x, gamma, beta, eps=1e-5):
+    """The channels are moved to the front, but the way back is a reshape without a transpose."""
+    flat = x.transpose(1, 0, 2, 3).reshape(x.shape[1], -1)
+    mean, var = flat.mean(axis=1, keepdims=True), flat.var(axis=1, keepdims=True)
+    x_hat = (flat - mean) / np.sqrt(var + eps)
+    return (gamma[:, None] * x_hat + beta[:, None]).reshape(x.shape), x_hat
+
+
+@mistake(
     earns=0,
     hint="NumPy aligns shapes from the right, so `gamma * x_hat` pairs C with W: an error, or, when "
     "they happen to be equal, a silent mix-up. Reshape to (1, C, 1, 1).",
@@ -1537,6 +1580,7 @@ CHAPTER = Chapter(
                 mean_absolute_deviation,
                 variance_of_rows,
                 variance_of_the_whole_batch,
+                variance_around_the_overall_mean,
                 variance_keeps_an_axis,
                 variance_promotes_to_float64,
                 variance_changes_its_input,
@@ -1571,6 +1615,7 @@ CHAPTER = Chapter(
                 statistics_keep_an_axis,
                 statistics_in_one_pass,
                 statistics_promote_to_float64,
+                statistics_include_eps,
                 statistics_refuse_a_single_sample,
                 statistics_with_the_median,
             ),
@@ -1598,6 +1643,7 @@ CHAPTER = Chapter(
                 divides_by_the_variance,
                 adds_eps_outside_the_root,
                 adds_eps_squared,
+                takes_eps_as_a_floor,
                 adds_the_root_of_eps,
                 ignores_eps,
                 subtracts_eps,
@@ -1679,6 +1725,7 @@ CHAPTER = Chapter(
                 reshapes_without_transposing,
                 leaves_the_channels_last,
                 reshapes_back_without_transposing,
+                leaves_the_channels_in_front,
                 lets_gamma_run_along_the_width,
                 averages_the_variances_of_the_images,
                 images_divide_by_m_minus_1,

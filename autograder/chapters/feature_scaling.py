@@ -58,6 +58,10 @@ EPSILON_HINT = (
     "lot: with a spread of 1e-6, an epsilon of 1e-8 is one per cent. Treat a spread of zero as the "
     "special case that it is."
 )
+FLOOR_HINT = (
+    "Small is not zero: lengths of nanometres, in metres, lie 1e-9 apart. `spread < 1e-8` and "
+    "`np.isclose(spread, 0)` know nothing of units; ask whether the column's max and min are equal."
+)
 SAMPLE_HINT = (
     "The population formula is asked here, which divides by N. `np.std` does so by default; "
     "`ddof=1`, and the `.std()` of pandas, divide by N - 1."
@@ -151,14 +155,14 @@ def explained_residue(column):
 
 
 def in_small_units(rng):
-    """A table whose features are measured in units so large that they differ by about 1e-6.
+    """A table whose features are measured in units so large that most differ by about 1e-9.
 
     Their deviations are given: whether an epsilon or a floor shows beside them is no luck. Nor is it
     whether float32 shows beside their means.
     """
     X = table(rng)
     X = (X - X.mean(axis=0)) / X.std(axis=0)
-    return X * np.array([1e-5, 2e-6, 2e-6, 2e-6]) + 2e-4
+    return X * np.array([1e-5, 1e-9, 1e-9, 1e-9]) + np.array([2e-4, 1e-7, 1e-7, 1e-7])
 
 
 def whole_numbers(rng):
@@ -228,7 +232,7 @@ def leaves_its_input_alone(f, rng):
 
 @probe(1, hidden=True)
 def small_units(f, rng):
-    """A feature that varies by very little (about 1e-6) is scaled as exactly as any other."""
+    """A feature that varies by very little (about 1e-9) is scaled as exactly as any other."""
     X = in_small_units(rng)
     return {"the result for small numbers": explained_spread(X, f(X.copy()))}
 
@@ -386,6 +390,14 @@ def min_max_misses_the_parentheses(X, feature_range=(0, 1)):
     return a + (b - a) * (X - low) / high - low
 
 
+@mistake(hint="Multiplication binds before subtraction: put the length b - a in parentheses.")
+def min_max_misses_the_parentheses_of_the_length(X, feature_range=(0, 1)):
+    """The parentheses around b - a are missing, so that only a is multiplied."""
+    a, b = feature_range
+    low, span = X.min(axis=0), X.max(axis=0) - X.min(axis=0)
+    return a + b - a * (X - low) / np.where(span == 0, 1, span)
+
+
 @mistake(earns=6, hint=ZERO_DIVISION_HINT)
 def min_max_divides_by_zero(X, feature_range=(0, 1)):
     """A constant column is divided by its range of zero."""
@@ -400,6 +412,14 @@ def min_max_adds_an_epsilon(X, feature_range=(0, 1)):
     a, b = feature_range
     low, high = X.min(axis=0), X.max(axis=0)
     return a + (b - a) * (X - low) / (high - low + 1e-8)
+
+
+@mistake(earns=6, hint=FLOOR_HINT)
+def min_max_takes_a_small_range_for_none(X, feature_range=(0, 1)):
+    """A column that varies by very little is treated like one that never varies."""
+    a, b = feature_range
+    low, span = X.min(axis=0), X.max(axis=0) - X.min(axis=0)
+    return a + (b - a) * (X - low) / np.where(span < 1e-8, 1, span)
 
 
 @mistake(earns=5, hint=IN_PLACE_HINT)
@@ -593,6 +613,13 @@ def normalizing_adds_an_epsilon(X):
     return (X - X.mean(axis=0)) / (X.max(axis=0) - X.min(axis=0) + 1e-8)
 
 
+@mistake(earns=5, hint=FLOOR_HINT)
+def normalizing_takes_a_small_range_for_none(X):
+    """A column that varies by very little is treated like one that never varies."""
+    span = X.max(axis=0) - X.min(axis=0)
+    return (X - X.mean(axis=0)) / np.where(span < 1e-8, 1, span)
+
+
 @mistake(earns=4, hint=IN_PLACE_HINT)
 def normalizing_changes_its_input(X):
     """The table is normalized in place, so that the caller's data are gone."""
@@ -729,6 +756,27 @@ def standardizing_misses_the_parentheses(X):
     return X - X.mean(axis=0) / np.where(constant, 1, X.std(axis=0))
 
 
+@mistake(
+    earns=3,
+    hint="The variance is a mean: divide the sum of squares by N before you take the root.",
+)
+def divides_by_the_length_of_the_column(X):
+    """The centered column is divided by the root of its sum of squares, not of their mean."""
+    constant = X.max(axis=0) == X.min(axis=0)
+    deviation = X - X.mean(axis=0)
+    return deviation / np.where(constant, 1, np.sqrt((deviation**2).sum(axis=0)))
+
+
+@mistake(
+    earns=3,
+    hint="Subtract first, then divide. After the division the column has another mean.",
+)
+def subtracts_after_dividing(X):
+    """The column is divided first; then the mean of the undivided column is subtracted."""
+    constant = X.max(axis=0) == X.min(axis=0)
+    return X / np.where(constant, 1, X.std(axis=0)) - X.mean(axis=0)
+
+
 @mistake(hint=ROWS_HINT)
 def standardizes_rows(X):
     """Each row is standardized by its own mean and deviation, where each column should be."""
@@ -762,6 +810,13 @@ def compares_the_deviation_with_zero(X):
 def standardizing_adds_an_epsilon(X):
     """A small constant is added to the standard deviation to avoid 0/0."""
     return (X - X.mean(axis=0)) / (X.std(axis=0) + 1e-8)
+
+
+@mistake(earns=6, hint=FLOOR_HINT)
+def standardizing_takes_a_small_deviation_for_none(X):
+    """A column that varies by very little is treated like one that never varies."""
+    std = X.std(axis=0)
+    return (X - X.mean(axis=0)) / np.where(std < 1e-8, 1, std)
 
 
 @mistake(earns=5, hint=IN_PLACE_HINT)
@@ -868,7 +923,7 @@ def remembers_what_it_was_fitted_on(C, rng):
 @probe(2)
 def inverse_transform_undoes_transform(C, rng):
     """`inverse_transform` gives back the original numbers."""
-    train, test = table(rng), table(rng, rows=5)
+    train, test = table(rng), table(rng, rows=5) * 2  # far beyond what `fit` saw
     Z = rng.uniform(-1, 1, size=(3, 4))  # a scale that is 1e-8 too large does not show
     scaler = C()
     scaler.fit(train)
@@ -1279,8 +1334,9 @@ def test_split_uses_the_training_statistics(f, rng):
     """The test split is scaled with the mean and deviation of the training split."""
     X = table(rng)
     inside = rows_between(X, rng)
-    _, test = f(X, inside)
-    return {"the scaled test split": test}
+    _, test = f(X.copy(), inside.copy())
+    _, one = f(X, inside[:1])
+    return {"the scaled test split": test, "a scaled test split of one row": one}
 
 
 @probe(1)
@@ -1370,6 +1426,20 @@ def centers_the_test_split_by_itself(X_train, X_test):
     constant = X_train.max(axis=0) == X_train.min(axis=0)
     std = np.where(constant, 1, X_train.std(axis=0))
     return (X_train - X_train.mean(axis=0)) / std, (X_test - X_test.mean(axis=0)) / std
+
+
+@mistake(
+    earns=3,
+    hint="Half of the ruler is right: the mean is that of X_train. Use its deviation for X_test, too.",
+)
+def divides_the_test_split_by_its_own_deviation(X_train, X_test):
+    """The test split is centered by the training mean, and divided by its own deviation."""
+
+    def std(X):
+        return np.where(X.max(axis=0) == X.min(axis=0), 1, X.std(axis=0))
+
+    mean = X_train.mean(axis=0)
+    return (X_train - mean) / std(X_train), (X_test - mean) / std(X_test)
 
 
 @mistake(hint="The statistics come from the wrong split: exchange X_test for X_train.")
@@ -1502,8 +1572,10 @@ CHAPTER = Chapter(
                 divides_by_the_largest_absolute_value,
                 divides_by_the_maximum_after_shifting,
                 min_max_misses_the_parentheses,
+                min_max_misses_the_parentheses_of_the_length,
                 min_max_divides_by_zero,
                 min_max_adds_an_epsilon,
+                min_max_takes_a_small_range_for_none,
                 min_max_changes_its_input,
                 min_max_keeps_whole_numbers,
             ),
@@ -1535,6 +1607,7 @@ CHAPTER = Chapter(
                 normalizes_the_whole_matrix,
                 normalizing_divides_by_zero,
                 normalizing_adds_an_epsilon,
+                normalizing_takes_a_small_range_for_none,
                 normalizing_changes_its_input,
                 normalizing_keeps_whole_numbers,
             ),
@@ -1562,11 +1635,14 @@ CHAPTER = Chapter(
                 standardizing_only_centers,
                 standardizing_with_one_deviation,
                 standardizing_misses_the_parentheses,
+                divides_by_the_length_of_the_column,
+                subtracts_after_dividing,
                 standardizes_rows,
                 standardizes_the_whole_matrix,
                 standardizing_divides_by_zero,
                 compares_the_deviation_with_zero,
                 standardizing_adds_an_epsilon,
+                standardizing_takes_a_small_deviation_for_none,
                 standardizing_changes_its_input,
                 standardizing_keeps_whole_numbers,
             ),
@@ -1626,6 +1702,7 @@ CHAPTER = Chapter(
                 fits_on_both_splits,
                 fits_the_test_split_again,
                 centers_the_test_split_by_itself,
+                divides_the_test_split_by_its_own_deviation,
                 fits_on_the_test_split,
                 clips_the_test_split,
                 leaves_the_test_split_unscaled,

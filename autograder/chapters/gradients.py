@@ -32,8 +32,11 @@ VARIANCE_HINT = (
 
 
 def activations(rng, shape=(40, 25)):
-    """Outputs of tanh units, many of them saturated, more at the upper end than at the lower."""
-    return np.tanh(2.0 * rng.normal(size=shape) + 0.7)
+    """Outputs of tanh units, many of them saturated, more at the upper end than at the lower.
+
+    None comes nearer to ±1 than 0.009: the ends of the data are not the ends of tanh.
+    """
+    return np.clip(np.tanh(2.0 * rng.normal(size=shape) + 0.7), -0.991, 0.991)
 
 
 def network(rng, sizes, gain):
@@ -89,10 +92,10 @@ def counts_within_any_margin(f, rng):
 @probe(1, hidden=True)
 def a_value_on_the_threshold_is_not_saturated(f, rng):
     """A value exactly `margin` away from an end is not counted: "nearer than" is strict. `a` may have any shape."""
-    a = np.array([[-1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75]])
+    a = np.array([[-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75]])
     b = np.array([-1.0, -0.5, 0.0, 0.25, 0.5, 0.999])
     return {
-        "the saturated fraction of -1, -½, -¼, 0, ¼, ½, ¾ for margin=¼": f(a, margin=0.25),
+        "the saturated fraction of -1, -¾, -½, -¼, 0, ¼, ½, ¾ for margin=¼": f(a, margin=0.25),
         "the saturated fraction of the six values -1, -½, 0, ¼, ½, 0.999": f(b),
         "the same in an array of shape (2, 1, 3, 1)": f(b.reshape(2, 1, 3, 1)),
     }
@@ -162,6 +165,24 @@ def knows_tanh_only(a, low=-1.0, high=1.0, margin=0.005):
 def takes_the_ends_as_minus_one_and_one(a, low=-1.0, high=1.0, margin=0.005):
     """The ends are taken to be -1 and 1, whatever `low` and `high` are."""
     return np.mean(np.abs(a) > 1 - 2 * margin)
+
+
+@mistake(
+    hint="`low` and `high` are the ends of the activation function, and they are given. The smallest "
+    "and the largest value of a layer need not come near them."
+)
+def takes_the_ends_of_the_data(a, low=-1.0, high=1.0, margin=0.005):
+    """The ends are taken from the data, the smallest and the largest value, not from `low` and `high`."""
+    low, high = a.min(), a.max()
+    room = margin * (high - low)
+    return np.mean((a < low + room) | (a > high - room))
+
+
+@mistake(hint="The two shares are shares of the same values: add them, but do not halve the sum.")
+def averages_the_shares_of_the_ends(a, low=-1.0, high=1.0, margin=0.005):
+    """The shares near the two ends are averaged, where their sum is asked."""
+    room = margin * (high - low)
+    return (np.mean(a < low + room) + np.mean(a > high - room)) / 2
 
 
 @mistake(hint="A share lies between 0 and 1: divide the count by the number of values.")
@@ -262,7 +283,9 @@ def statistics_of_sigmoid_layers(f, rng):
 @probe(2)
 def statistics_of_relu_layers(f, rng):
     """For ReLU, the saturated fraction is the share of zeros; mean and deviation are right, too."""
-    return _statistics(f, rng.normal(size=(60, 10)), network(rng, SQUARE, 1.5), "relu")
+    X = rng.normal(size=(60, 10))
+    X[::2] *= 1e-9  # a small value is not a zero
+    return _statistics(f, X, network(rng, SQUARE, 1.5), "relu")
 
 
 @probe(1)
@@ -456,6 +479,44 @@ def keeps_one_number_per_unit(X, weights, activation):
         "std": np.concatenate(std),
         "saturated": np.concatenate(saturated),
     }
+
+
+@mistake(
+    earns=6,
+    hint="A ReLU is flat where its output is *exactly* 0. A small positive value has slope 1 like "
+    "any other.",
+)
+def counts_small_values_of_relu(X, weights, activation):
+    """For ReLU, small values are counted like exact zeros."""
+    h = X
+    rows = []
+    for W in weights:
+        u = h @ W
+        f = {"relu": np.maximum(u, 0), "tanh": np.tanh(u), "sigmoid": 1 / (1 + np.exp(-u))}
+        h = f[activation]
+        flat = {"relu": h < 0.005, "tanh": abs(h) > 0.99, "sigmoid": abs(h - 0.5) > 0.495}
+        flat = flat[activation]
+        rows.append([h.mean(), h.std(), flat.mean()])
+    mean, std, saturated = np.array(rows).T
+    return {"mean": mean, "std": std, "saturated": saturated}
+
+
+@mistake(
+    earns=6,
+    hint="A ReLU has no upper end, and is flat where its output is exactly 0: count the zeros.",
+)
+def takes_relu_for_a_sigmoid(X, weights, activation):
+    """For ReLU, the saturated fraction is that between the ends 0 and 1, as for a sigmoid."""
+    h = X
+    rows = []
+    for W in weights:
+        u = h @ W
+        f = {"relu": np.maximum(u, 0), "tanh": np.tanh(u), "sigmoid": 1 / (1 + np.exp(-u))}
+        h = f[activation]
+        flat = abs(h) > 0.99 if activation == "tanh" else abs(h - 0.5) > 0.495
+        rows.append([h.mean(), h.std(), flat.mean()])
+    mean, std, saturated = np.array(rows).T
+    return {"mean": mean, "std": std, "saturated": saturated}
 
 
 @mistake(
@@ -733,6 +794,26 @@ def applies_the_activation_twice_in_the_slope(X, weights, activation, upstream):
             "sigmoid": sigmoid(h) * (1 - sigmoid(h)),
         }[activation]
         gradient = (gradient * slope) @ W.T
+        norms.append(np.linalg.norm(gradient))
+    return np.array(norms[::-1])
+
+
+@mistake(
+    hint="Layer l computes h_l = f(u_l), so what comes from above is multiplied by the slope at h_l "
+    "first, and only then sent through W_l. The input X has no activation, and no slope.",
+)
+def takes_the_slope_of_the_layer_below(X, weights, activation, upstream):
+    """The gradient is multiplied by the slope of the layer below, after the weights, not before."""
+    layers = [X]
+    for W in weights:
+        u = layers[-1] @ W
+        f = {"relu": np.maximum(u, 0), "tanh": np.tanh(u), "sigmoid": 1 / (1 + np.exp(-u))}
+        layers.append(f[activation])
+    gradient = upstream
+    norms = [np.linalg.norm(gradient)]
+    for W, h in zip(weights[::-1], layers[-2::-1]):
+        slope = {"relu": h > 0, "tanh": 1 - h**2, "sigmoid": h * (1 - h)}[activation]
+        gradient = (gradient @ W.T) * slope
         norms.append(np.linalg.norm(gradient))
     return np.array(norms[::-1])
 
@@ -1503,9 +1584,9 @@ def tanh_layers_get_xavier(f, rng):
 def one_layer_alone(f, rng):
     """Two sizes make one weight matrix, and an array of one number."""
     sizes = _sizes(rng, 2)
-    return {
-        f"layer_stds({sizes}, 'relu')": f(sizes, "relu"),
-        f"layer_stds({sizes}, 'tanh')": f(sizes, "tanh"),
+    return {  # what becomes of a list cannot be seen: each call gets its own
+        f"layer_stds({sizes}, 'relu')": f([*sizes], "relu"),
+        f"layer_stds({sizes}, 'tanh')": f([*sizes], "tanh"),
     }
 
 
@@ -1939,6 +2020,8 @@ CHAPTER = Chapter(
                 takes_half_of_the_range,
                 knows_tanh_only,
                 takes_the_ends_as_minus_one_and_one,
+                takes_the_ends_of_the_data,
+                averages_the_shares_of_the_ends,
                 returns_the_count,
                 returns_per_cent,
                 returns_one_share_per_unit,
@@ -1969,6 +2052,8 @@ CHAPTER = Chapter(
                 divides_by_one_less,
                 averages_the_deviations_of_the_units,
                 keeps_one_number_per_unit,
+                counts_small_values_of_relu,
+                takes_relu_for_a_sigmoid,
                 counts_the_input_as_a_layer,
                 uses_the_ends_of_tanh_for_sigmoid,
                 uses_the_ends_of_tanh_for_relu,
@@ -2000,6 +2085,7 @@ CHAPTER = Chapter(
                 forgets_the_slope,
                 applies_the_activation_twice_in_the_slope,
                 puts_the_pre_activation_into_the_slope,
+                takes_the_slope_of_the_layer_below,
                 takes_the_slope_of_the_layer_before,
                 applies_the_slope_after_the_weights,
                 forgets_to_transpose_the_weights,

@@ -729,6 +729,28 @@ def layernorm_caches_a_flat_std(x, gamma, beta, eps=1e-5):
     return gamma * x_hat + beta, {"x_hat": x_hat, "std": std[..., 0], "gamma": gamma}
 
 
+@mistake(
+    earns=8,
+    hint="Some libraries keep 1/√(σ² + ε). Here `std` is the root itself, by which you divided.",
+)
+def layernorm_caches_the_inverse(x, gamma, beta, eps=1e-5):
+    """The `std` in the cache is one over the root."""
+    inverse = 1 / np.sqrt(x.var(axis=-1, keepdims=True) + eps)
+    x_hat = (x - x.mean(axis=-1, keepdims=True)) * inverse
+    return gamma * x_hat + beta, {"x_hat": x_hat, "std": inverse, "gamma": gamma}
+
+
+@mistake(
+    earns=8,
+    hint="The backward pass needs x̂ *before* γ and β: γ is in the cache by itself.",
+)
+def layernorm_caches_x_hat_with_gamma(x, gamma, beta, eps=1e-5):
+    """The `x_hat` in the cache is already multiplied by γ."""
+    std = np.sqrt(x.var(axis=-1, keepdims=True) + eps)
+    scaled = gamma * (x - x.mean(axis=-1, keepdims=True)) / std
+    return scaled + beta, {"x_hat": scaled, "std": std, "gamma": gamma}
+
+
 @mistake(earns=9, hint=IN_PLACE_HINT)
 def layernorm_changes_its_input(x, gamma, beta, eps=1e-5):
     """The mean is subtracted in place, so that the caller's array is gone."""
@@ -2038,9 +2060,11 @@ def merging_far_from_zero(f, rng):
     n = np.array(counts)[:, None]
     mean = (n * near_zero).sum(axis=0) / n.sum()
     true = (n * (variances + (near_zero - mean) ** 2)).sum(axis=0) / n.sum()
-    got = f(counts, near_zero + 1e9, variances.copy())[2]
+    # What becomes of a list cannot be seen: each call gets its own.
+    got = f([*counts], near_zero + 1e9, variances.copy())[2]
+    easy = f([*counts], near_zero, variances.copy())[2]
     return {
-        "the variance of the same samples around zero": f(counts, near_zero, variances.copy())[2],
+        "the variance of the same samples around zero": easy,
         "every variance is within 0.1 % of the true one": near(got, true, 1e-3 * true),
     }
 
@@ -2522,6 +2546,73 @@ def does_not_clip(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1
 
 @mistake(
     earns=7,
+    hint="Both are limited: clip r to [1/r_max, r_max], as you clip d.",
+)
+def does_not_clip_r(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
+    """d is clipped, but r is not."""
+    mean, std = x.mean(axis=0), np.sqrt(x.var(axis=0) + eps)
+    running_std = np.sqrt(running_var + eps)
+    r = std / running_std
+    d = np.clip((mean - running_mean) / running_std, -d_max, d_max)
+    return gamma * ((x - mean) / std * r + d) + beta, r, d
+
+
+@mistake(
+    earns=7,
+    hint="Both are limited: clip d to [-d_max, d_max], as you clip r.",
+)
+def does_not_clip_d(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
+    """r is clipped, but d is not."""
+    mean, std = x.mean(axis=0), np.sqrt(x.var(axis=0) + eps)
+    running_std = np.sqrt(running_var + eps)
+    r = np.clip(std / running_std, 1 / r_max, r_max)
+    d = (mean - running_mean) / running_std
+    return gamma * ((x - mean) / std * r + d) + beta, r, d
+
+
+@mistake(
+    earns=2,
+    hint="r is a ratio, and may be smaller than 1: its lower limit is 1/r_max.",
+)
+def clips_r_at_one(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
+    """The lower limit of r is 1, so that no ratio below 1 is left."""
+    mean, std = x.mean(axis=0), np.sqrt(x.var(axis=0) + eps)
+    running_std = np.sqrt(running_var + eps)
+    r = np.clip(std / running_std, 1, r_max)
+    d = np.clip((mean - running_mean) / running_std, -d_max, d_max)
+    return gamma * ((x - mean) / std * r + d) + beta, r, d
+
+
+@mistake(
+    earns=5,
+    hint="d is *added* to the scaled values: it moves the batch mean to where the running mean sees it.",
+)
+def subtracts_d(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
+    """d is subtracted where it should be added."""
+    mean, std = x.mean(axis=0), np.sqrt(x.var(axis=0) + eps)
+    running_std = np.sqrt(running_var + eps)
+    r = np.clip(std / running_std, 1 / r_max, r_max)
+    d = np.clip((mean - running_mean) / running_std, -d_max, d_max)
+    return gamma * ((x - mean) / std * r - d) + beta, r, d
+
+
+@mistake(
+    earns=9,
+    hint="The backward pass needs r and d as they were *used*: return the clipped ones.",
+)
+def returns_r_and_d_before_clipping(
+    x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5
+):
+    """y is right, but the r and d that are returned are those from before the clipping."""
+    mean, std = x.mean(axis=0), np.sqrt(x.var(axis=0) + eps)
+    running_std = np.sqrt(running_var + eps)
+    r, d = std / running_std, (mean - running_mean) / running_std
+    x_hat = (x - mean) / std * np.clip(r, 1 / r_max, r_max) + np.clip(d, -d_max, d_max)
+    return gamma * x_hat + beta, r, d
+
+
+@mistake(
+    earns=7,
     hint="r is a ratio: too small is as bad as too large. Its lower limit is 1/r_max.",
 )
 def clips_r_from_above_only(x, gamma, beta, running_mean, running_var, r_max, d_max, eps=1e-5):
@@ -2915,6 +3006,8 @@ CHAPTER = Chapter(
                 layernorm_caches_std_without_eps,
                 layernorm_caches_the_variance,
                 layernorm_caches_a_flat_std,
+                layernorm_caches_the_inverse,
+                layernorm_caches_x_hat_with_gamma,
                 layernorm_changes_its_input,
                 layernorm_promotes_to_float64,
                 layernorm_in_one_pass,
@@ -3117,6 +3210,11 @@ CHAPTER = Chapter(
             mistakes=(
                 clips_after_use,
                 does_not_clip,
+                does_not_clip_r,
+                does_not_clip_d,
+                clips_r_at_one,
+                subtracts_d,
+                returns_r_and_d_before_clipping,
                 clips_r_from_above_only,
                 clips_d_from_above_only,
                 clips_both_from_above_only,

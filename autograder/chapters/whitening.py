@@ -47,6 +47,10 @@ SINGULAR_HINT = (
     "The singular values s of the centered table are not the eigenvalues of its covariance: those "
     "are s²/N."
 )
+UNSORTED_HINT = (
+    "`np.linalg.eig` and `eigvals` return the eigenvalues in no particular order. For symmetric "
+    "matrices there is `eigvalsh`, which sorts upwards."
+)
 EPS_INSIDE_HINT = (
     "The definition divides by √(λ + ε): eps is added to the variance, before the root is taken. "
     "√λ + ε is another number."
@@ -382,6 +386,10 @@ def ratio_of_the_extreme_eigenvalues(f, rng):
         "κ for the eigenvalues 9, 2, 0.3": f(cloud(rng)),
         "κ for the eigenvalues 5, 4, 0.013": f(cloud(rng, (5.0, 4.0, 0.013))),
         "κ of white data": f(white(rng, 8, 3) + 1.0),
+        # A general solver has the eigenvalues in any order, and sometimes in the right one.
+        "κ for 12 tables with the eigenvalues 9, 4, 2, 0.3": [
+            f(cloud(rng, (9.0, 4.0, 2.0, 0.3))) for _ in range(12)
+        ],
     }
 
 
@@ -393,6 +401,9 @@ def a_common_unit_does_not_matter(f, rng):
         "κ of the data in small units": f(1e-6 * X),
         "κ of the data in large units": f(1e4 * X),
         "κ of the shifted data": f(X + 50.0),
+        "κ for 12 tables in small units": [
+            f(1e-6 * cloud(rng, (9.0, 4.0, 2.0, 0.3))) for _ in range(12)
+        ],
     }
 
 
@@ -428,6 +439,26 @@ def condition_upside_down(X):
     if eigenvalues[0] <= 1e-12 * eigenvalues[-1]:
         return np.inf
     return eigenvalues[0] / eigenvalues[-1]
+
+
+@mistake(earns=2, hint=UNSORTED_HINT)
+def condition_of_the_first_and_the_last(X):
+    """The first and the last eigenvalue of `np.linalg.eig` are taken for largest and smallest."""
+    X = X - X.mean(axis=0)
+    eigenvalues = np.linalg.eigvals(X.T @ X / len(X))
+    if eigenvalues.min() <= 1e-12 * eigenvalues.max():
+        return np.inf
+    return eigenvalues[0] / eigenvalues[-1]
+
+
+@mistake(earns=2, hint=UNSORTED_HINT)
+def condition_of_the_last_and_the_first(X):
+    """The last and the first eigenvalue of `np.linalg.eig` are taken for largest and smallest."""
+    X = X - X.mean(axis=0)
+    eigenvalues = np.linalg.eigvals(X.T @ X / len(X))
+    if eigenvalues.min() <= 1e-12 * eigenvalues.max():
+        return np.inf
+    return eigenvalues[-1] / eigenvalues[0]
 
 
 @mistake(
@@ -1447,6 +1478,18 @@ def pca_in_rising_order(X, eps=1e-5):
 
 
 @mistake(
+    earns=3,
+    hint="`np.linalg.eig` returns the eigenvalues in no particular order. `np.linalg.eigh` sorts "
+    "upwards: turn its columns around, so that the largest eigenvalue comes first.",
+)
+def pca_in_the_order_of_eig(X, eps=1e-5):
+    """The columns stand in the order of `np.linalg.eig`, which is none."""
+    X = X - X.mean(axis=0)
+    eigenvalues, U = np.linalg.eig(X.T @ X / len(X))
+    return X @ U / np.sqrt(eigenvalues + eps)
+
+
+@mistake(
     hint="You turned the eigenvalues around, but not the eigenvectors: each column of U must meet "
     "its own eigenvalue.",
 )
@@ -1848,6 +1891,8 @@ CHAPTER = Chapter(
             ),
             mistakes=(
                 condition_upside_down,
+                condition_of_the_first_and_the_last,
+                condition_of_the_last_and_the_first,
                 condition_by_singular_values,
                 condition_of_the_table,
                 condition_around_the_origin,
@@ -1962,6 +2007,7 @@ CHAPTER = Chapter(
                 pca_only_standardizes,
                 pca_rotates_back,
                 pca_in_rising_order,
+                pca_in_the_order_of_eig,
                 pca_sorts_only_the_eigenvalues,
                 pca_sorts_only_the_eigenvectors,
                 pca_of_the_correlation,

@@ -22,8 +22,10 @@
 # looked at when your notebook is graded; the report says how many.
 #
 # Throughout, `X` is a table with N rows (samples) and D columns (features): a NumPy array of shape
-# `(N, D)`. Compute in `float64`, return a new array, and leave `X` as it is. Write with NumPy only:
-# scikit-learn would do it in one line, and you would not learn where the traps are.
+# `(N, D)`. Compute in `float64`, return a new array, and leave `X` as it is. A column *never varies* if
+# all of its values are equal; one whose values lie only $10^{-9}$ apart, as in large units, does vary.
+# Write with NumPy only: scikit-learn would do it in one line, and you would not learn where the traps
+# are.
 #
 # *Colab, or any other computer:* the notebook needs NumPy and this course's `autograder` package;
 # the section "Learn" of the course's README has the line that installs it.
