@@ -71,7 +71,7 @@ def judge(
         A finding for each probe that ran, with the diagnosis where there is one.
     """
     probes = [p for p in exercise.probes if hidden or not p.hidden]
-    if not callable(implementation):
+    if isinstance(implementation, Failure) or not callable(implementation):
         return _missing(exercise, probes, implementation)
     foresight = _foresee(exercise, probes, implementation)
     expected = _expected(exercise, probes, seed, foresight)

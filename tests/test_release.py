@@ -17,6 +17,7 @@ from autograder.classroom.release import (
     release_text,
     source_path,
 )
+from autograder.classroom.submissions import Assignment
 
 ROOT = Path(__file__).parents[1]
 
@@ -196,6 +197,22 @@ class TestErrors:
         with pytest.raises(CourseError, match="nbgrader could not release small") as caught:
             generate(course, "small")
         assert said in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("right", "wrong", "said"),
+        [
+            ('"points": 1, ', "", "the cell test_f: nbgrader cell 'test_f' does not have points"),
+            ('"grade_id": "f", ', "", "the cell 'def f.*: nbgrader cell does not have a grade_id"),
+            ('"schema_version": 3, ', "", r"schema version: 0 .* run: nbgrader update"),
+            ('"points": 1', '"points": -1', "the cell test_f: -1 is less than the minimum"),
+            ('"test_f"', '"f"', "Duplicate grade id: f"),
+            ("def f()", "### BEGIN SOLUTION\ndef f()", "no end solution statement found"),
+        ],
+    )
+    def test_nothing_is_graded_by_what_nbgrader_refuses(self, right, wrong, said, small):
+        course = small(SMALL.replace(right, wrong))
+        with pytest.raises(CourseError, match=f"the source is refused by nbgrader: .*{said}"):
+            Assignment.load(course, "small")
 
     def test_a_grade_id_twice(self, small, recwarn):
         course = small(SMALL.replace('"test_f"', '"f"'))

@@ -16,7 +16,7 @@ import numbers
 import re
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ import orjson
 import autograder
 from autograder import graded_seed
 from autograder.answers import Answers, notebook_answers
+from autograder.chapters import UnknownExercise
 from autograder.classroom import cells
 from autograder.classroom.secret import seed
 from autograder.classroom.submissions import (
@@ -35,6 +36,7 @@ from autograder.classroom.submissions import (
     Given,
     Role,
     Submission,
+    Worksheet,
     definitions,
     worksheet,
 )
@@ -70,6 +72,15 @@ class CellGrade:
     verdict: str = ""
     headline: str = ""
     report: dict[str, Any] | None = None
+
+    @property
+    def to_mend(self) -> bool:
+        """Whether it is open for a fault of the graded cell's, which stays until it is mended."""
+        return self.verdict == Verdict.INTERNAL and self.headline.startswith(_GRADED_CELL)
+
+
+# How a sentence begins that tells instructors of a fault of theirs.
+_GRADED_CELL = "the graded cell "
 
 
 @dataclass(frozen=True)
@@ -114,6 +125,11 @@ class Graded:
     def blocked(self) -> bool:
         """Whether a grade is missing because we failed, not the student."""
         return any(g.verdict == Verdict.INTERNAL for g in self.grades)
+
+    @property
+    def worth_another_try(self) -> bool:
+        """Whether a grade is missing that another run might find."""
+        return any(g.verdict == Verdict.INTERNAL and not g.to_mend for g in self.grades)
 
     @property
     def headline(self) -> str:
@@ -236,8 +252,10 @@ class Session:
             except Failure as failure:
                 if failure.verdict is Verdict.INTERNAL:
                     raise
-                missing = failure.verdict is Verdict.MISSING
-                found[name] = self._broken.get(name, None if missing else failure)
+                if failure.verdict is Verdict.MISSING:
+                    what = f"there is no {name}: define it, and run its cell before this one"
+                    failure = self._broken.get(name, Failure(Verdict.MISSING, what))
+                found[name] = failure
         return found
 
     def plan(self) -> Plan | None:
@@ -295,6 +313,7 @@ def grade(assignment: Assignment, submission: Submission, pool: Pool, secret: by
     sheet = worksheet(assignment, submission)
     grades: dict[str, CellGrade] = {}
     shown = [_shown(entry, index) for index, entry in enumerate(sheet.entries)]
+    tests: list[tuple[Given, Node]] = []
     early: list[tuple[Given, Node]] = []
     with (
         Session(pool, large_packages(sheet.entries)) as session,
@@ -312,6 +331,7 @@ def grade(assignment: Assignment, submission: Submission, pool: Pool, secret: by
                     assignment, submission, entry.origin, session, secret
                 )
                 grades[result.grade_id] = result
+                tests.append((entry.origin, cell))
                 failed = result.verdict in (Verdict.MISSING, Verdict.ERROR) and not result.score
                 if failed and _is_written(assignment.asked(entry.origin), sheet.entries):
                     early.append((entry.origin, cell))
@@ -323,6 +343,12 @@ def grade(assignment: Assignment, submission: Submission, pool: Pool, secret: by
             if result.score != 0:
                 grades[result.grade_id], cell["outputs"] = result, outputs
                 sheet.repairs.append(f"{result.grade_id} was above the answer; it ran at the end")
+    if submission is not assignment.solution:
+        for origin, cell in tests:
+            if said := _unearnable(assignment, origin, grades[origin.name], sheet, pool, secret):
+                grades[origin.name], cell["outputs"] = _failed(
+                    origin.name, origin.points, Verdict.INTERNAL, said
+                )
     notebook = _notebook(assignment, shown)
     return Graded(
         student=submission.student,
@@ -334,6 +360,33 @@ def grade(assignment: Assignment, submission: Submission, pool: Pool, secret: by
         walls=tuple(pool.walls.missing),
         seconds=time.monotonic() - start,
     )
+
+
+def _unearnable(
+    assignment: Assignment,
+    origin: Given,
+    result: CellGrade,
+    sheet: Worksheet,
+    pool: Pool,
+    secret: bytes,
+) -> str:
+    """Why a failure says nothing about a student, as a sentence; empty if it may.
+
+    It says nothing where the instructor's own solution fails in the same way. Who wrote nothing
+    has earned nothing all the same.
+    """
+    if result.score != 0 or result.verdict not in (Verdict.ERROR, Verdict.WRONG):
+        return ""
+    asked = assignment.asked(origin)
+    if asked and not _is_written(asked, sheet.entries):
+        return ""
+    if not assignment.solved:
+        solution = grade(assignment, assignment.solution, pool, secret)
+        assignment.solved.update({g.grade_id: g for g in solution.grades})
+    best = assignment.solved[origin.name]
+    if (best.score, best.verdict, best.headline) != (0, result.verdict, result.headline):
+        return ""
+    return f"the graded cell fails with the solution, too: {result.headline}"
 
 
 def _unread(assignment: Assignment, submission: Submission, pool: Pool) -> Graded:
@@ -486,12 +539,14 @@ def _test(
     """Run a graded cell, here, with handles for the student's names."""
     name, points = origin.name, origin.points
     start = time.monotonic()
+    found: dict[str, Any] = {}
     try:
         names = assignment.asked(origin)
         with _seeded(assignment, submission, origin, secret):
             before = Lost.times
             try:
-                value = cells.evaluate(origin.source, session.values(names, foresee=True))
+                found = session.values(names, foresee=True)
+                value = cells.evaluate(origin.source, dict(found))
             except (Exception, Lost):
                 if Lost.times == before:
                     raise
@@ -499,7 +554,8 @@ def _test(
                 session.begin_again()
                 session.spend(time.monotonic() - start)
                 start = time.monotonic()
-                value = cells.evaluate(origin.source, session.values(names))
+                found = session.values(names)
+                value = cells.evaluate(origin.source, dict(found))
     except Failure as failure:
         said = failure.message or "".join(failure.kinds[:1])
         return _failed(name, points, failure.verdict, said)
@@ -508,6 +564,8 @@ def _test(
     except (Exception, SystemExit) as error:
         if lacks := _lacking(origin.source, error):
             return _failed(name, points, Verdict.INTERNAL, lacks)
+        if absent := _used_otherwise(found.values(), error):
+            return _failed(name, points, absent.verdict, absent.message)
         verdict = Verdict.INTERNAL if _is_ours(error) else Verdict.ERROR
         return _failed(name, points, verdict, f"{type(error).__name__}: {error}")
     finally:
@@ -523,10 +581,22 @@ def _test(
     return CellGrade(name, name, points, score, verdict, said), [shown]
 
 
+def _used_otherwise(found: Iterable[Any], error: BaseException) -> Failure | None:
+    """The failure whose use, otherwise than by a call, an exception complains of; or None.
+
+    It stands for an answer that there is not, and a student knows nothing of it.
+    """
+    if not isinstance(error, (TypeError, AttributeError)) or "'Failure'" not in str(error):
+        return None
+    return next((value for value in found if isinstance(value, Failure)), None)
+
+
 def _lacking(code: str, error: BaseException) -> str:
     """What the instructor has to add to a graded cell, as a sentence; empty if it lacks nothing."""
     if isinstance(error, ImportError):
         return f"the graded cell cannot import what it needs: {error}"
+    if isinstance(error, UnknownExercise):
+        return f"the graded cell checks what is no exercise: {error}"
     if isinstance(error, NameError) and error.name in cells.free_names(code):
         return (
             f"the graded cell uses {error.name}, which neither it imports nor students define; "

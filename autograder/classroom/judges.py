@@ -151,7 +151,7 @@ class Judges:
                         self._give_up(process)
                     else:
                         deaths = 0
-                    if graded is None or graded.blocked:
+                    if graded is None or graded.worth_another_try:
                         suspects.append(submission)
                     else:
                         yield graded

@@ -180,29 +180,33 @@ def generate(
                 with without_programs():
                     converter.start()
             except (NbGraderException, SystemExit, RuntimeError) as error:
-                why = _malformed(directory, assignment) or _reason(said) or error
+                source = nbformat.read(source_path(course, assignment).with_suffix(".ipynb"), 4)
+                why = _malformed(source) or _reason(said) or error
                 raise CourseError(f"nbgrader could not release {assignment}: {why}") from error
     folder = directory.format_path(directory.release_directory, ".", assignment)
     return Path(folder) / f"{assignment}.ipynb"
 
 
-def _malformed(directory: Any, assignment: str) -> str:
+def _malformed(notebook: NotebookNode) -> str:
     """What is wrong with the metadata of a source, in nbgrader's words; empty if nothing is."""
+    if said := _refused(notebook):
+        for cell in notebook.cells:
+            if alone := _refused(nbformat.v4.new_notebook(cells=[cell])):
+                return f"the cell {cells.grade_id(cell) or repr(cell.source.strip()[:40])}: {alone}"
+    return said
+
+
+def _refused(notebook: NotebookNode) -> str:
     from nbgrader.nbgraderformat import MetadataValidator, SchemaTooNewError, SchemaTooOldError
 
-    folder = directory.format_path(directory.source_directory, ".", assignment)
-    notebook = nbformat.read(Path(folder) / f"{assignment}.ipynb", as_version=4)
-    validator, where = MetadataValidator(), ""
     try:
-        for cell in notebook.cells:
-            where = f"the cell {cells.grade_id(cell) or repr(cell.source.strip()[:40])}: "
-            validator.validate_nb(nbformat.v4.new_notebook(cells=[cell]))
-        where = ""
-        validator.validate_nb(notebook)
-    except (SchemaTooNewError, SchemaTooOldError):  # nbgrader itself says what to do
-        return ""
+        MetadataValidator().validate_nb(notebook)
+    except SchemaTooOldError as error:
+        return f"{_first_line(error)}. Keep a copy of the course, and run: nbgrader update ."
+    except SchemaTooNewError as error:
+        return f"{_first_line(error)}. Install a newer nbgrader"
     except Exception as error:  # nbgrader's own, and those of its schema
-        return where + _first_line(error)
+        return _first_line(error)
     return ""
 
 
@@ -232,7 +236,11 @@ def _version() -> str | None:
 
 
 def students_version(course: Path, source: NotebookNode) -> NotebookNode:
-    """The source as students get it, cell by cell: solutions and hidden tests cleared."""
+    """The source as students get it, cell by cell: solutions and hidden tests cleared.
+
+    Raises:
+        CourseError: nbgrader refuses the source; the message is its own.
+    """
     from nbgrader.preprocessors import (
         ClearHiddenTests,
         ClearMarkScheme,
@@ -241,11 +249,17 @@ def students_version(course: Path, source: NotebookNode) -> NotebookNode:
         LockCells,
     )
 
+    if why := _malformed(source):
+        raise CourseError(f"the source is refused by nbgrader: {why}")
     config = course_config(course)
     notebook = copy.deepcopy(source)
     resources: dict[str, Any] = {}
-    for step in (LockCells, ClearSolutions, ClearHiddenTests, ClearMarkScheme, ComputeChecksums):
-        notebook, resources = step(config=config).preprocess(notebook, resources)
+    steps = (LockCells, ClearSolutions, ClearHiddenTests, ClearMarkScheme, ComputeChecksums)
+    try:
+        for step in steps:
+            notebook, resources = step(config=config).preprocess(notebook, resources)
+    except RuntimeError as error:  # a region that does not end
+        raise CourseError(f"the source is refused by nbgrader: {error}") from error
     return notebook
 
 

@@ -177,8 +177,7 @@ def grade_assignment(
         few = escape(printable(", ".join(students[:5])))
         first = blocked[0][1]
         why = escape(printable(f"{first.exercise}: {first.headline}"))
-        theirs = first.headline.startswith("the graded cell")  # the instructor's, not ours
-        again = "Mend the graded cell, and run" if theirs else "Run"
+        again = "Mend the graded cell, and run" if first.to_mend else "Run"
         console.print(
             f"[bold red]{counted(len(students), 'submission')} could not be graded, through no "
             f"fault of the students[/] ({few}): their grades are left open. {again} the same "

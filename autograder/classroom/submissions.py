@@ -121,19 +121,21 @@ class Assignment:
         source: the instructor's notebook, with solutions and hidden tests.
         release: the notebook as students get it, cell by cell the same.
         names: the names that students define; all others in a graded cell are the instructor's.
+        solved: what the solution earns, by `grade_id`; empty until somebody wants to know.
     """
 
     name: str
     source: NotebookNode
     release: NotebookNode
     names: tuple[str, ...]
+    solved: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @classmethod
     def load(cls, course: Path, name: str) -> Assignment:
         """Read an assignment of a course.
 
         Raises:
-            CourseError: there is none of that name.
+            CourseError: there is none of that name, or nbgrader refuses it.
         """
         source = read_source(source_path(course, name))
         release = students_version(course, source)
@@ -148,6 +150,15 @@ class Assignment:
     def graded(self) -> list[NotebookNode]:
         """The cells that carry points: tests, and answers that a person grades."""
         return [c for c in self.source.cells if cells.is_test(c) or cells.is_written(c)]
+
+    @functools.cached_property
+    def solution(self) -> Submission:
+        """The source as if somebody had handed it in."""
+        handed = (
+            Cell(c.cell_type == "code", c.source, c.get("id", ""), cells.grade_id(c))
+            for c in self.source.cells
+        )
+        return Submission("", Path(f"{self.name}.ipynb"), tuple(handed))
 
     @functools.cached_property
     def places(self) -> dict[str, str]:
@@ -234,7 +245,9 @@ def find_submissions(submitted: Path, assignment: str) -> list[Handed]:
     for folder in sorted(submitted.absolute().iterdir()):
         if not os.path.isdir(folder / assignment):  # nor is one that we may not look into
             continue
-        student, path = clean(folder.name), folder / assignment / f"{assignment}.ipynb"
+        path = folder / assignment / f"{assignment}.ipynb"
+        # A name that is no text is spelt out: two of them must not become one.
+        student = os.fsencode(folder.name).decode("utf-8", "backslashreplace")
         problem = ""
         if student != folder.name:
             problem = "the name of the student's folder is not UTF-8: rename it"

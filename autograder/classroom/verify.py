@@ -202,10 +202,13 @@ def notebook_faults(subject: Chapter, source: NotebookNode, release: NotebookNod
     ids = [cells.grade_id(c) for c in source.cells if cells.metadata(c)]
     if twice := sorted({i for i in ids if ids.count(i) > 1}):
         faults.append(f"two cells have the same grade_id: {', '.join(twice)}")
-    full = sum(cells.points(c) for c in source.cells if cells.is_test(c))
-    got = sum(run(source).values())
-    if got != full:
-        faults.append(f"the solution earns {number(got)} of {number(full)}")
+    earned = run(source)
+    for cell in filter(cells.is_test, source.cells):
+        where, full = cells.grade_id(cell), cells.points(cell)
+        if earned[where] != full:
+            faults.append(
+                f"the solution earns {number(earned[where])} of {number(full)} in {where}"
+            )
     if got := sum(run(release).values()):
         faults.append(f"the release, with nothing filled in, earns {number(got)} instead of 0")
     for marker in ("BEGIN SOLUTION", "BEGIN HIDDEN TESTS", "BEGIN MARK SCHEME", "hidden=True"):

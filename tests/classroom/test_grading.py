@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
 import time
+from pathlib import Path
 
 import nbformat
 import pytest
 from classroom_helpers import (
     LIMITS,
     QUICKLY,
+    ROOT,
     SECRET,
     SLUG,
     Desk,
+    as_bytes,
     autograder,
     grade_class,
     nbgrader,
@@ -21,10 +25,11 @@ from classroom_helpers import (
 from nbgrader.converters.base import NbGraderException
 
 from autograder.classroom import preprocessor
-from autograder.classroom.cells import grade_id
-from autograder.classroom.grading import Session, harmless
+from autograder.classroom.cells import grade_id, student_names
+from autograder.classroom.grading import Session, grade, harmless
 from autograder.classroom.judges import Setup, judge_one
-from autograder.classroom.submissions import MAX_CELLS, Given
+from autograder.classroom.release import students_version
+from autograder.classroom.submissions import MAX_CELLS, Assignment, Given, from_bytes
 from autograder.sandbox.pool import Limits, Pool
 from autograder.verdict import Failure, Verdict
 
@@ -271,6 +276,112 @@ else:
     def test_a_mistake_in_the_cell_itself_is_not_ours(self, desk):
         grade, _ = self.outcome(desk, "1 / 0")
         assert (grade.score, grade.verdict) == (0.0, Verdict.ERROR)
+
+
+class TestAFaultOfTheGradedCells:
+    """Where the instructor's solution fails in the same way, a failure says nothing."""
+
+    RIGHT = "def double(x):\n    return x + x"
+    WRONG = "def double(x):\n    return 3 * x"
+
+    @pytest.fixture
+    def graded(self, desk):
+        """Grade answers in an assignment of one exercise and one graded cell."""
+
+        def cell(code, name, **info):
+            info = {"grade": False, "solution": False, "locked": False, "task": False, **info}
+            about = {"nbgrader": {"schema_version": 3, "grade_id": name, **info}}
+            return nbformat.v4.new_code_cell(code, metadata=about)
+
+        def grade_all(test, *answers, solution="return 2 * x"):
+            asked = f"def double(x):\n### BEGIN SOLUTION\n    {solution}\n### END SOLUTION"
+            source = nbformat.v4.new_notebook()
+            source.cells = [
+                cell(asked, "double", solution=True),
+                cell(test, "t", grade=True, locked=True, points=2),
+            ]
+            release = students_version(ROOT, source)
+            own = Assignment("own", source, release, student_names(source))
+            for answer in answers:
+                notebook = copy.deepcopy(release)
+                if answer is not None:
+                    notebook.cells[0].source = answer
+                handed = from_bytes("eve", Path("own.ipynb"), as_bytes(notebook))
+                yield grade(own, handed, desk.pool, SECRET)
+
+        return grade_all
+
+    @pytest.mark.parametrize(
+        ("test", "said"),
+        [
+            ("double.nothing", "no attribute 'nothing'"),
+            ("[][double(1)]", "IndexError: list index out of range"),
+            ("1 / 0", "ZeroDivisionError: division by zero"),
+            ("assert double(1, 2) == 2", "takes 1 positional argument but 2 were given"),
+            ("assert double(2) == 5", "an assertion does not hold"),
+            ("double(2)\nraise SystemExit", "SystemExit"),
+            ("double(2)\nfloat('nan')", "0 of 2 points"),
+            ("from autograder import check\ncheck('Scaler', double)", "Scaler"),
+        ],
+    )
+    def test_leaves_the_grade_open(self, test, said, graded):
+        (result,) = graded(test, self.RIGHT)
+        (found,) = result.grades
+        assert (found.score, found.verdict) == (None, Verdict.INTERNAL)
+        assert found.headline.startswith("the graded cell fails with the solution, too: ")
+        assert said in found.headline
+        assert found.headline in result.notebook
+        assert (result.blocked, result.worth_another_try) == (True, False)
+
+    def test_does_not_excuse_who_wrote_nothing(self, graded):
+        (result,) = graded("double(1)\n1 / 0", None)
+        assert result.score == 0
+        assert not result.blocked
+
+    def test_does_not_excuse_what_fails_otherwise(self, graded):
+        test = "assert double(1) == 2, 'one'\nassert double(2) == 5, 'two'"
+        wrong, right = (r.grades[0] for r in graded(test, self.WRONG, self.RIGHT))
+        assert (wrong.score, wrong.verdict, wrong.headline) == (0, Verdict.WRONG, "one")
+        assert right.score is None
+
+    def test_a_part_of_the_points_is_kept(self, graded):
+        """Perhaps a person gives the rest."""
+        (result,) = graded("double(1)\n1.5", self.RIGHT)
+        assert (result.score, result.blocked) == (1.5, False)
+
+    def test_a_solution_that_is_wrong_costs_nobody_anything(self, graded):
+        test = "assert double(2) == 4"
+        found = [r.grades[0].score for r in graded(test, self.RIGHT, self.WRONG, solution="pass")]
+        assert found == [2, None]
+
+    def test_a_right_cell_excuses_nobody(self, graded):
+        found = [r.grades[0] for r in graded("assert double(2) == 4", self.RIGHT, self.WRONG)]
+        assert [g.score for g in found] == [2, 0]
+
+    @pytest.mark.parametrize("test", ["from autograder import check\ncheck('doubel', double)"])
+    def test_an_exercise_that_does_not_exist_is_to_be_mended(self, test, graded):
+        (result,) = graded(test, self.RIGHT)
+        assert result.grades[0].to_mend
+        assert "checks what is no exercise: there is no exercise named 'dou" in result.headline
+
+    @pytest.mark.parametrize(
+        ("answer", "said"),
+        [
+            ("def other(x): return x", "there is no double: define it"),
+            ("def double(x) return x", "the cell that should define double failed: SyntaxError"),
+        ],
+    )
+    @pytest.mark.parametrize(
+        "test",
+        [
+            "try:\n    double('a', 1)\nexcept TypeError:\n    pass\nelse:\n    assert False",
+            "double + 1",
+        ],
+    )
+    def test_what_is_not_defined_is_no_type_error(self, test, answer, said, graded):
+        (result,) = graded(test, answer, solution="raise TypeError")
+        assert result.score == 0
+        assert said in result.headline
 
 
 def test_a_crash_costs_only_itself_where_little_time_is_left(assignment, subject):

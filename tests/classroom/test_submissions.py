@@ -240,6 +240,12 @@ class TestFiles:
         assert found.student.encode("utf-8")
         assert found.problem == "the name of the student's folder is not UTF-8: rename it"
 
+    def test_two_names_that_are_no_text_are_two_students(self, submitted):
+        """The gradebook takes no student twice: it could not be written for anybody."""
+        for name in (b"ev\xfe", b"ev\xff", b"ev?"):
+            os.makedirs(os.fsencode(submitted) + b"/" + name + b"/" + SLUG.encode())
+        assert len({found.student for found in read_all(submitted)}) == 3
+
     def test_modules_beside_the_notebook_are_not_imported(self, course, hand_in, desk):
         """A26: what lies beside a notebook is not looked at, not by us and not by the worker."""
         folder = hand_in("eve")
