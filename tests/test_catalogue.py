@@ -28,6 +28,12 @@ from autograder.sandbox.ahead import Plan
 ROOT = Path(__file__).parents[1]
 SEEDS = range(100, 103)  # not those that `prove` tries
 EXERCISES = [pytest.param(c.slug, e, id=e.name) for c in chapters() for e in c.exercises]
+FUNCTIONS_ASKED = [
+    pytest.param(e, id=e.name)
+    for c in chapters()
+    for e in c.exercises
+    if not isinstance(e.reference, type)
+]
 MISTAKES = [
     pytest.param(c.slug, e, m, id=f"{e.name}-{m.name}")
     for c in chapters()
@@ -95,22 +101,6 @@ class ScalerThatClips:
 
     def inverse_transform(self, Z):
         return Z * self.std + self.mean
-
-
-def takes_the_sizes_away(sizes, activation):
-    stds = []
-    while len(sizes) > 1:
-        before = sizes.pop(0)
-        stds.append(np.sqrt(2 / before if activation == "relu" else 2 / (before + sizes[0])))
-    return np.array(stds)
-
-
-def takes_the_counts_away(counts, means, variances):
-    taken = [counts.pop(0) for _ in means] if isinstance(counts, list) else counts
-    busy = np.array(taken) > 0
-    n, means, variances = np.array(taken)[busy][:, None], means[busy], variances[busy]
-    mean = (n * means).sum(axis=0) / n.sum()
-    return int(n.sum()), mean, (n * (variances + (means - mean) ** 2)).sum(axis=0) / n.sum()
 
 
 def sums_in_float32(x, gamma, beta, eps=1e-5):
@@ -238,9 +228,6 @@ def trains_on_the_validation_set(start, training, validation, rates, steps=5):
 UNKNOWN = [
     ("standardize", divides_by_a_little_more, 6, (0, 1)),
     ("Scaler", ScalerThatClips, 6, (0, 1, 2)),
-    # Behind the walls a list is a copy; the same answer earns the same in a notebook.
-    ("layer_stds", takes_the_sizes_away, 4, (0, 1)),
-    ("merge_statistics", takes_the_counts_away, 14, (0, 1)),
     ("layernorm_forward", sums_in_float32, 10, (1, 17, 48)),
     ("batchnorm2d_forward", images_in_float32, 9, (0, 6, 27)),
     ("batchnorm_forward", table_in_float32, 11, (0, 6, 37)),
@@ -352,6 +339,20 @@ def test_a_mistake_says_what_it_does_and_what_to_do(slug, exercise, known):
     assert known.hint.count("`") % 2 == known.summary.count("`") % 2 == 0
     assert "return " + known.name not in known.hint
     assert [m.summary for m in exercise.mistakes].count(known.summary) == 1
+
+
+@pytest.mark.parametrize("exercise", FUNCTIONS_ASKED)
+def test_what_becomes_of_a_list_does_not_count(exercise):
+    """Behind the walls lists and dicts are copies; the same answer earns the same in a notebook."""
+
+    def answer(*args, **kwargs):
+        result = exercise.reference(*args, **kwargs)
+        for given in (*args, *kwargs.values()):
+            if isinstance(given, (list, dict)) and given is not result:
+                given.clear()
+        return result
+
+    assert judge(exercise, answer).passed
 
 
 @pytest.mark.parametrize(("slug", "exercise"), EXERCISES)

@@ -133,7 +133,7 @@ def shift_in_layers_of_any_width(f, rng):
 def shift_leaves_the_weights_alone(f, rng):
     """The weights that you are given are left as they were, and the results are right."""
     X, Y, weights = regression(rng)
-    found = f(X, Y, weights, 1, SHORT)
+    found = f(X, Y, [*weights], 1, SHORT)
     return {
         "weights[0]": Argument(weights[0]),
         "weights[1]": Argument(weights[1]),
@@ -2800,8 +2800,8 @@ def eps_in_the_blocks(f, rng):
     X, weights, upstream = stack(rng, scale=1)
     weights[0] = weights[0] / 100
     return {
-        "the plain factor for eps=1e-3": f(X, weights, upstream.copy(), False, eps=1e-3),
-        "the residual factor for the default eps": f(X, weights, upstream, True),
+        "the plain factor for eps=1e-3": f(X, [*weights], upstream.copy(), False, eps=1e-3),
+        "the residual factor for the default eps": f(X, [*weights], upstream, True),
     }
 
 
@@ -2811,8 +2811,8 @@ def the_size_of_the_upstream_gradient_cancels(f, rng):
     X, weights, upstream = stack(rng)
     upstream *= 100
     other = upstream.copy()
-    factor = f(X, weights, upstream, False, eps=TINY)
-    f(X, weights, other, True, eps=TINY)
+    factor = f(X, [*weights], upstream, False, eps=TINY)
+    f(X, [*weights], other, True, eps=TINY)
     return {
         "upstream": Argument(upstream),
         "upstream of residual blocks": Argument(other),
@@ -2824,8 +2824,8 @@ def the_size_of_the_upstream_gradient_cancels(f, rng):
 def factors_of_a_deep_stack(f, rng):
     """In eight layers both factors are right, and X is left as it was."""
     X, weights, upstream = stack(rng, depth=8)
-    plain = f(X, weights, upstream.copy(), False, eps=TINY)
-    skipped = f(X, weights, upstream, True, eps=TINY)
+    plain = f(X, [*weights], upstream.copy(), False, eps=TINY)
+    skipped = f(X, [*weights], upstream, True, eps=TINY)
     return {"the plain factor": plain, "the residual factor": skipped, "X": Argument(X)}
 
 

@@ -2445,15 +2445,16 @@ def recovering(rng):
 def each_rate_starts_afresh(f, rng):
     """Each rate begins with the same weights: accuracies are those of separate trainings."""
     start, training = sweepable(rng)
+    W1 = start["W1"]
     rates = (0.05, 0.01, 0.2, 0.01)
     _, (x, labels) = sweepable(rng, samples=120)
     validation = (x + rng.normal(size=x.shape), labels)
     return {
-        "the accuracies after 3 steps": f(start, training, validation, rates, steps=3)[
+        "the accuracies after 3 steps": f({**start}, training, validation, rates, steps=3)[
             "accuracies"
         ],
-        "the accuracies after 5 steps": f(start, training, validation, rates)["accuracies"],
-        "W1 of start": Argument(start["W1"]),
+        "the accuracies after 5 steps": f({**start}, training, validation, rates)["accuracies"],
+        "W1 of start": Argument(W1),
     }
 
 
@@ -2471,16 +2472,16 @@ def diverged_runs_are_marked(f, rng):
     _, validation = sweepable(rng)
     # At rates where training diverges, it does not on these.
     faint = (1e-3 * validation[0], validation[1])
-    found = f(start, training, validation, RATES, steps=5)
+    found = f({**start}, training, validation, RATES, steps=5)
     accuracies = found["accuracies"]
     again, training_again, rates = recovering(rng)
     return {
         "which runs diverged": truths(found["diverged"]),
         "which runs at rates from 0.01 to 8 diverged": truths(
-            f(start, training, validation, WILD, steps=5)["diverged"]
+            f({**start}, training, validation, WILD, steps=5)["diverged"]
         ),
         "which runs of one step at rates 1000 and 0.01 diverged": truths(
-            f(start, training, faint, (1000.0, 0.01), steps=1)["diverged"]
+            f({**start}, training, faint, (1000.0, 0.01), steps=1)["diverged"]
         ),
         "the accuracies of the runs at the large rates": (
             None if accuracies is None else [accuracies[i] for i in (1, 4)]
@@ -2514,9 +2515,11 @@ def best_by_validation(f, rng):
     # Here, what is learned is wrong: the best network is the one that learned least.
     answers = (np.maximum(training[0] @ start["W1"], 0) @ start["W2"]).argmax(axis=1)
     return {
-        "the best rate when learning helps": f(start, training, alike, (1e-6, 0.4, 1e-5))["best"],
+        "the best rate when learning helps": f({**start}, training, alike, (1e-6, 0.4, 1e-5))[
+            "best"
+        ],
         "the best rate when learning harms": f(
-            start, training, (training[0], answers), (0.9, 0.5, 1e-6, 0.7)
+            {**start}, training, (training[0], answers), (0.9, 0.5, 1e-6, 0.7)
         )["best"],
     }
 
