@@ -298,6 +298,27 @@ runpy.run_module("autograder", run_name="__main__")
 """
 
 
+INTERRUPTED_AT_ONCE = """
+import runpy
+import sys
+
+class Interrupt:
+    def find_spec(name, *_):
+        if name == "numpy":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupt)
+runpy.run_module("autograder", run_name="__main__")
+"""
+
+
+def test_an_interrupt_while_all_is_imported_is_a_sentence(tmp_path):
+    (tmp_path / "interrupted.py").write_text(INTERRUPTED_AT_ONCE, encoding="utf-8")
+    command = [sys.executable, "-m", "interrupted"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "autograder: interrupted\n")
+
+
 def test_the_exit_status_of_an_interrupt_is_the_commands(tmp_path):
     (tmp_path / "interrupted.py").write_text(INTERRUPTED, encoding="utf-8")
     ended = subprocess.run([sys.executable, "-m", "interrupted"], cwd=tmp_path, check=False)
