@@ -226,6 +226,15 @@ class TestErrors:
         with pytest.raises(CourseError, match="the graded cell test_f is not Python: line 2: inv"):
             read_source(source_path(course, "small"))
 
+    def test_a_solution_that_is_not_python(self, small):
+        course = small(SMALL.replace("def f(): return 1", "# first\ndef f() return 1"))
+        with pytest.raises(CourseError, match="the solution in the cell f is not Python: line 2: "):
+            read_source(source_path(course, "small"))
+
+    def test_a_solution_may_have_magics(self, small):
+        course = small(SMALL.replace("def f(): return 1", "%matplotlib inline\ndef f(): return 1"))
+        assert len(read_source(source_path(course, "small")).cells) == 2
+
     def test_an_assignment_of_two_notebooks(self, small):
         course = small(SMALL)
         generate(course, "small")

@@ -25,6 +25,7 @@ from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
 from autograder.classroom import cells
+from autograder.sandbox.notebook import needs_ipython
 
 CONFIG = "nbgrader_config.py"
 
@@ -96,19 +97,25 @@ def read_source(path: Path) -> NotebookNode:
     """The instructor's source as a notebook, with the same cell ids each time.
 
     Raises:
-        CourseError: it is not one, or not UTF-8, or a graded cell is not Python.
+        CourseError: it is not one, or not UTF-8, or a graded cell or a solution is not Python.
     """
     try:
         notebook = _read_source(path)
     except (ValueError, nbformat.ValidationError) as error:
         raise CourseError(f"{path} cannot be read: {_first_line(error)}") from error
-    for cell in filter(cells.is_test, notebook.cells):
+    for cell in notebook.cells:
+        graded = cells.is_test(cell)
+        solution = cells.is_solution(cell) and cell.cell_type == "code"
+        if not graded and (not solution or needs_ipython(cell.source)):
+            continue
         try:
             ast.parse(cell.source)
         except SyntaxError as error:
+            what = "graded cell" if graded else "solution in the cell"
+            advice = " (magics are for cells that are not graded)" if graded else ""
             raise CourseError(
-                f"{path}: the graded cell {cells.grade_id(cell)} is not Python: line "
-                f"{error.lineno}: {error.msg} (magics are for cells that are not graded)"
+                f"{path}: the {what} {cells.grade_id(cell)} is not Python: line "
+                f"{error.lineno}: {error.msg}{advice}"
             ) from error
     return notebook
 
