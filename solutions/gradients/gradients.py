@@ -259,7 +259,7 @@ check(
 # the root of the sum of all squares over all arrays. Return a new list:
 #
 # - if the global norm exceeds `max_norm`, all arrays multiplied by the one factor that makes the
-#   global norm equal to `max_norm`;
+#   global norm equal to `max_norm` (PyTorch adds $10^{-6}$ to the norm before it divides; you may);
 # - otherwise the gradients as they are.
 
 # %% nbgrader={"grade": false, "grade_id": "clip_gradients", "locked": false, "schema_version": 3, "solution": true, "task": false}
