@@ -1,6 +1,7 @@
-"""The course's own additions to Sphinx, as one extension with five rooms.
+"""The course's own additions to Sphinx, as one extension with six rooms.
 
 ``settings``      what YAML cannot say: where node is, which repository this is, what to rebuild
+``execution``     pages executed several at a time
 ``directives``    what authors write: ``{quiz}``, ``{objectives}``, ``{graded}``
 ``pages``         what every page must be: accessible, described, free of requests to other hosts
 ``bibliography``  how a reference is written
@@ -11,14 +12,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from course import bibliography, claims, directives, pages, settings
+from course import bibliography, claims, directives, execution, pages, settings
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Connect the five rooms."""
-    for room in (settings, directives, pages, bibliography, claims):
+    """Connect the six rooms."""
+    for room in (settings, execution, directives, pages, bibliography, claims):
         room.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
