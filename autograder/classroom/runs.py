@@ -134,20 +134,26 @@ def grade_assignment(
         known = {g.student for g in graded}
         waiting = [s for s in submissions if s.student not in known]
         walls = not options.no_walls
+        # The solution is graded, too: what it does not earn, students cannot either.
+        solution = [assignment.solution] if waiting else []
         if options.scheduler:  # its machines may have other disks: what they grade is read here
             results = grade_on_cluster(
                 options.scheduler,
                 assignment,
-                [handed.read() for handed in waiting],
+                solution + [handed.read() for handed in waiting],
                 secret,
                 limits=judges.limits,
                 require_walls=walls,
             )
         else:
-            results = judges.grade(assignment, waiting, secret, require_walls=walls)
+            results = judges.grade(assignment, [*solution, *waiting], secret, require_walls=walls)
         for result in results:
             if result.walls and not options.no_walls:
                 raise _without_walls(result.walls)
+            if result.student == assignment.solution.student:
+                for sentence in _out_of_reach(assignment, result):
+                    _warn(console, sentence)
+                continue
             # The notebook first: a verdict in the ledger says that all of it is there.
             write_notebook(directory, result)
             ledger.append(result)
@@ -252,6 +258,17 @@ def _decided(ledger: Ledger, directory: Any, submissions: Sequence[Handed]) -> l
     """What need not be graded again: decided under the same circumstances, notebook and all."""
     found = (ledger.decided(s.read()) for s in submissions if ledger.knows(s.student))
     return [g.kept() for g in found if g is not None and notebook_path(directory, g).is_file()]
+
+
+def _out_of_reach(assignment: Assignment, solved: Graded) -> list[str]:
+    """What to say of graded cells in which the solution itself does not earn everything."""
+    tests = set(map(cells.grade_id, filter(cells.is_test, assignment.source.cells)))
+    return [
+        f"the solution itself does not earn the {number(cell.points)} points of {cell.grade_id}; "
+        f"mend it, or the cell: {cell.headline}"
+        for cell in solved.grades
+        if cell.grade_id in tests and cell.score != cell.points
+    ]
 
 
 def _without_walls(missing: Sequence[str]) -> CourseError:

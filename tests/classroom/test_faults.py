@@ -35,14 +35,14 @@ KILLS = 50
 BOOT = "from sandbox import worker"
 
 
-def grade(course: Path) -> None:
+def grade(course: Path, printed: str = os.devnull) -> None:
     """Grade a course as `autograder grade` does, in a process that has imported everything."""
     judges._METHOD = "fork"
     ledger_module._ENDING_SECONDS = 60.0  # forked judges have it open, too, until they end
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+    with open(printed, "w", encoding="utf-8") as file:
         options = Options(no_walls=True, no_gradebook=False, again=False, scheduler="")
         with judges.Judges(2, Limits()) as two:
-            grade_assignment(Console(file=nowhere), course, SLUG, options, two)
+            grade_assignment(Console(file=file, width=200), course, SLUG, options, two)
 
 
 @pytest.fixture
@@ -86,6 +86,29 @@ def warm():
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["autograder.classroom.runs", "autograder.classroom.grading"])
     return context
+
+
+def test_what_nobody_can_earn_is_said(course, hand_in, desk, tmp_path, warm):
+    source = course / "solutions" / SLUG / f"{SLUG}.py"
+    text = source.read_text(encoding="utf-8")
+    for right, wrong in (
+        ("X.std(axis=0)", "X.std(axis=0, ddof=1)"),
+        ("### END HIDDEN TESTS\n)\n", "### END HIDDEN TESTS\n).earned - 3\n"),
+    ):
+        assert right in text
+        text = text.replace(right, wrong, 1)
+    source.write_text(text, encoding="utf-8")
+    hand_in("ada", desk.fill_in())
+    printed = tmp_path / "printed"
+    run = warm.Process(target=grade, args=(course, str(printed)))
+    run.start()
+    run.join()
+    said = printed.read_text(encoding="utf-8")
+    assert said.count("the solution itself does not earn the ") == 2
+    assert "the 7 points of test_min_max_scale; mend it, or the cell: 4 of 7 points\n" in said
+    assert "the 7 points of test_standardize; mend it, or the cell: The standard deviation" in said
+    assert scores(course) == {"ada": 35}
+    assert [line["graded"]["student"] for line in ledger(course)] == ["ada"]
 
 
 def test_a_run_killed_at_any_moment_goes_on_where_it_stopped(few, tmp_path, warm, subject):
