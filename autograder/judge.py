@@ -213,13 +213,16 @@ def _most(expected: Run) -> int:
 
 
 def _extent(value: Any) -> int:
-    """How many parts plain data has. Long axes count in an empty array, too: its sum has them."""
+    """How many parts plain data has. Long axes count in an empty array, too: its sum has them.
+
+    So do lists and dicts, however empty: each takes room.
+    """
     if isinstance(value, np.ndarray):
         return math.prod(n or 1 for n in value.shape)
     if isinstance(value, (list, tuple)):
-        return sum(map(_extent, value))
+        return 1 + sum(map(_extent, value))
     if isinstance(value, dict):
-        return sum(_extent(key) + _extent(item) for key, item in value.items())
+        return 1 + sum(_extent(key) + _extent(item) for key, item in value.items())
     return len(value) if isinstance(value, (str, bytes)) else 1
 
 

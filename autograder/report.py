@@ -275,7 +275,7 @@ class Report:
         share = self.earned / self.possible if self.possible else 0.0
         label = f"{self.exercise}: {self._score()}"
         parts = [
-            f'<div role="group" aria-label="{_e(label)}" style="{_CARD}">',
+            f'<div class="{_PLAIN}" role="group" aria-label="{_e(label)}" style="{_CARD}">',
             f'<div style="{_ROW}"><strong style="font-size:1.05em"><code style="{_CODE}">'
             f"{_e(self.exercise)}</code></strong>"
             f'<span style="{_badge(self.passed)}">{_e(self._score())}</span></div>',
@@ -318,6 +318,8 @@ def _points(finding: Finding) -> str:
 # White on these two keeps a contrast above 4.5:1 whatever the notebook's theme; all other text
 # takes the theme's own colour.
 _GREEN, _RED = "#1a7f37", "#b3261e"
+# What a student wrote is not for MathJax, however many dollars are in it.
+_PLAIN = "tex2jax_ignore mathjax_ignore"
 _CARD = (
     "max-width:52em;margin:.4em 0;padding:.8em 1em;border:1px solid rgba(128,128,128,.45);"
     "border-radius:8px;background:transparent;color:inherit;line-height:1.45;font-size:14px;"

@@ -1197,6 +1197,23 @@ def test_what_is_too_large_is_not_computed_with(shape):
     assert [raised.kinds[0] for raised in seen] == ["ValueError", "TooLarge"]
 
 
+@pytest.mark.parametrize(
+    "nothing", [[[]] * 5_000, ({},) * 5_000, dict.fromkeys(range(2500), ()), [[[[]]]] * 2_000]
+)
+def test_lists_of_nothing_are_too_large_as_well(nothing):
+    """A judge keeps what was returned, and each empty list takes room."""
+
+    @probe(1)
+    def is_fitted(f, rng):
+        """What it returns is not looked at."""
+        f(1)
+        return {}
+
+    report = judge(Exercise("fit", lambda x: None, (is_fitted,)), lambda x: nothing)
+    assert report.earned == 0
+    assert "TooLarge" in report.headline
+
+
 def test_how_large_an_answer_may_be_follows_the_reference():
     @probe(1)
     def many(f, rng):

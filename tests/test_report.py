@@ -230,6 +230,11 @@ class TestHtml:
         assert re.search(r"<code[^>]*>that</code>", html)
         assert "`" not in html
 
+    def test_a_students_dollars_are_not_for_mathjax(self):
+        html = report(finding(Verdict.ERROR, detail="$\\href{x}{y}$")).to_html()
+        _, attributes = Tags(html).seen[0]
+        assert {"tex2jax_ignore", "mathjax_ignore"} <= set(attributes["class"].split())
+
     def test_a_single_backtick_stays(self):
         html = report(finding(Verdict.ERROR, detail="a ` b")).to_html()
         assert "a ` b" in html

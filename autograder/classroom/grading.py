@@ -16,6 +16,7 @@ import numbers
 import re
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -492,7 +493,9 @@ def answers_of(entries: Sequence[Entry]) -> Iterator[None]:
 def _used(code: str) -> frozenset[str]:
     """The names that a student's cell uses; none when it is nested too deep for us to see."""
     try:
-        return cells.free_names(code)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of strange escapes: nobody who grades wrote them
+            return cells.free_names(code)
     except (RecursionError, MemoryError):
         return frozenset()
 
@@ -574,7 +577,8 @@ def _test(
         return _reported(name, points, value)
     score = points
     if isinstance(value, numbers.Real) and not isinstance(value, bool):  # NumPy's numbers, too
-        score = min(max(float(value), 0.0), points) if value == value else 0.0
+        within: Any = min(max(value, 0.0), points)  # a whole number may be too large for a float
+        score = float(within) if value == value else 0.0
     verdict = Verdict.PASS if score == points else Verdict.WRONG
     said = f"{number(score)} of {number(points)} points" if score != points else ""
     shown = _result({"text/plain": repr(score)})
@@ -651,10 +655,15 @@ def _reported(name: str, points: float, report: Report) -> tuple[CellGrade, list
     )
 
 
+# What is said of a failure: a cell's own words may quote an answer of megabytes.
+_LONGEST = 5_000
+
+
 def _failed(
     name: str, points: float, verdict: Verdict, message: str
 ) -> tuple[CellGrade, list[Node]]:
     score = None if verdict is Verdict.INTERNAL else 0.0
+    message = message[:_LONGEST]
     grade = CellGrade(name, name, points, score, verdict.value, message)
     return grade, [_error(verdict, message)]
 
@@ -712,13 +721,14 @@ _MARK_SCHEME = re.compile(r"^### (?:BEGIN|END) MARK SCHEME *\n?", re.MULTILINE)
 
 # What a browser or MathJax might obey in Markdown: tags, autolinks and character references;
 # links to anything but pages, and pictures from elsewhere; MathJax's ways to HTML.
+_MATHJAX = "href|url|style|class|cssId|data|require|unicode|csname|mmlToken|bbox"
 _OBEYED = (
     (re.compile(r"<(?=[A-Za-z!/?])"), "< "),
     (re.compile(r"&(?=[A-Za-z#])"), "& "),
     (re.compile(r"!(?=\[)"), "! "),
     (re.compile(r"\](?=\((?!\s*(?:https?://|mailto:|#)))"), "] "),
     (re.compile(r"\](?=:(?!\s*(?:https?://|mailto:|#)))"), "] "),
-    (re.compile(r"\\(?=(?:href|url|style|class|cssId|data|require|unicode|csname)\b)"), "\\\\ "),
+    (re.compile(rf"\\(?=(?:{_MATHJAX})(?![A-Za-z]))"), "\\\\ "),
 )
 
 

@@ -23,7 +23,7 @@ costs only itself.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -102,6 +102,8 @@ class Script:
         self._asked = _Arguments()
         self._expected = wire.Encoder(_Objects())
         self._trees: list[wire.Json] = []
+        # The arrays and containers among the arguments, each with what it held when it was asked.
+        self._held: list[tuple[Any, Any]] = []
         self._remote = remote
 
     # --- taking down what the reference is asked ------------------------------------------
@@ -111,6 +113,7 @@ class Script:
         if not self._open or len(self.questions) == self._certain:
             self._open = False
             return
+        known = len(self._asked.arrays)
         try:
             if operation.attribute is not None:
                 asked = [operation.attribute]
@@ -120,6 +123,10 @@ class Script:
             self._open = self.whole = False
             return
         self.questions.append([operation.target, *asked])
+        self._held += [(array, array.tobytes()) for array in self._asked.arrays[known:]]
+        for argument in (*operation.args, *operation.kwargs.values()):
+            if isinstance(argument, (list, tuple, dict)):
+                self._held.append((argument, [*_leaves(argument)]))
 
     def answers(self, value: Any) -> None:
         """The reference has answered; it does not when it raises."""
@@ -169,13 +176,18 @@ class Script:
 
     @property
     def as_expected(self) -> bool:
-        """Whether all answers are those of the reference, to the last bit."""
+        """Whether all answers are those of the reference, to the last bit.
+
+        Where the reference changed an argument in place, its answers are not all that it did.
+        """
         if not self.whole or not self.questions or self.answered != len(self.questions):
             return False
         if len(self._trees) != self.answered:
             return False
         trees, data = wire.to_json(self._trees), b"".join(self._expected.parts)
-        return self._text == trees and self._data == data
+        if self._text != trees or self._data != data:
+            return False
+        return all(_holds(argument, held) for argument, held in self._held)
 
     # --- giving the answers out -----------------------------------------------------------
 
@@ -230,6 +242,27 @@ class Script:
         if type(tree) is not list or len(tree) != 3 or tree[0] != "r" or type(tree[1]) is not int:
             return None
         return self._first + tree[1]
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """What is in lists, tuples and dicts, with the keys."""
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _leaves(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from _leaves(item)
+    else:
+        yield value
+
+
+def _holds(argument: Any, held: Any) -> bool:
+    """Whether an argument holds what it held: the same bytes, or the very same objects."""
+    if isinstance(held, bytes):
+        return bool(argument.tobytes() == held)
+    now = [*_leaves(argument)]
+    return len(now) == len(held) and all(a is b for a, b in zip(now, held, strict=True))
 
 
 class _Objects:

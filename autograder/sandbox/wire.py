@@ -26,7 +26,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -43,7 +43,7 @@ MAX_NODES = 200_000
 MAX_INT_BITS = 4096
 MAX_DIMENSIONS = 32
 # Numbers (and tuples of them) can be chosen so that they collide in a dictionary, which makes it
-# slow: larger ones have only keys that cannot.
+# slow: of such keys all dictionaries together have no more.
 MAX_ODD_KEYS = 1_000
 # A body up to this is sent and read in one piece with what is before it: copying it costs less than
 # another call.
@@ -113,6 +113,7 @@ class Encoder:
         self.arrays: list[Array] = []
         self._size = 0
         self._nodes = 0
+        self._odd = 0
 
     def encode(self, value: Any, depth: int = 0) -> Json:
         """Return the JSON tree of a value; raise Unsendable if it is too deep or too large."""
@@ -145,7 +146,9 @@ class Encoder:
         if isinstance(value, tuple):
             return ["t", *[self.encode(item, depth + 1) for item in value]]
         if isinstance(value, dict):
-            _check_keys(value, Unsendable)
+            self._odd += _odd_keys(value)
+            if self._odd > MAX_ODD_KEYS:
+                raise Unsendable(f"dictionaries with more than {MAX_ODD_KEYS:,} odd keys")
             tree: list[Json] = ["d"]
             for key, item in value.items():
                 tree += (self.encode(key, depth + 1), self.encode(item, depth + 1))
@@ -236,6 +239,7 @@ class Decoder:
         self.tensor = tensor
         self.arrays: list[Array] = []
         self._nodes = 0
+        self._odd = 0
         self._unused = len(body)
 
     def decode(self, tree: Json) -> Any:
@@ -271,7 +275,9 @@ class Decoder:
             items = [self._decode(item, depth + 1) for item in rest]
             if len(items) % 2:
                 raise WireError("malformed value: a key without a value")
-            _check_keys(items[::2], WireError)
+            self._odd += _odd_keys(items[::2])
+            if self._odd > MAX_ODD_KEYS:
+                raise WireError("malformed value: too many odd keys")
             return dict(zip(items[::2], items[1::2], strict=True))
         return self._leaf(tag, rest)
 
@@ -329,11 +335,11 @@ def _only_plain(value: Any) -> NoReturn:
     raise TypeError(f"{type(value).__name__} is not plain data")
 
 
-def _check_keys(keys: Collection[Any], error: type[WireError]) -> None:
-    if len(keys) > MAX_ODD_KEYS and not all(
-        type(key) is str or (type(key) is int and abs(key) <= _PLAIN_INT) for key in keys
-    ):
-        raise error(f"a dictionary with more than {MAX_ODD_KEYS:,} odd keys")
+def _odd_keys(keys: Iterable[Any]) -> int:
+    """How many of a dictionary's keys may collide."""
+    return sum(
+        not (type(key) is str or (type(key) is int and abs(key) <= _PLAIN_INT)) for key in keys
+    )
 
 
 def _is(value: Any, kind: type) -> Any:

@@ -70,6 +70,16 @@ import gc, json, socket
 mine = [o for o in gc.get_objects() if isinstance(o, socket.socket)]
 """
 
+SERVER = """
+import json, sys
+def above(function, name):
+    frame = sys._getframe()
+    while frame and frame.f_code.co_name != function:
+        frame = frame.f_back
+    return frame.f_locals[name] if frame else None
+server = above("serve", "self")
+"""
+
 ATTACKS = {
     # --- the notebook's machinery ------------------------------------------------------------
     "input_transformer": Attack(
@@ -603,6 +613,83 @@ ATTACKS = {
         "import os\nfound = [p for p in ('/tmp/left_for_the_next_one', 'results.json', 'numpy.py')"
         " if os.path.exists(p)]\n"
         "assert not found, found",
+    ),
+    # --- what is asked ahead ------------------------------------------------------------------
+    "null_ahead": Attack(
+        "say of all that was sent ahead that it is done, and gave nothing",
+        SERVER + "steps, honest = above('_ahead', 'header')['steps'], server.reply\n"
+        "def lie(header, parts=None):\n"
+        "    if 'done' in header:\n"
+        "        cells = iter([row for row in header['done'] if type(row) is dict])\n"
+        "        header['done'], parts = [], []\n"
+        "        for step in steps:\n"
+        "            if type(step) is list:\n"
+        "                parts.append(json.dumps([None] * len(step[1])).encode())\n"
+        "                row = [len(step[1]), len(parts[-1]), 0, 0, 0, None]\n"
+        "            else:\n"
+        "                row = next(cells, {'value': ['d'], 'changed': [], 'outputs': []})\n"
+        "            header['done'].append(row)\n"
+        "    honest(header, parts)\n"
+        "server.reply = lie",
+    ),
+    "inputs_ahead": Attack(
+        "look in what was sent ahead for a table that is standardized already",
+        SERVER + "import numpy as np\n"
+        "def find(X):\n"
+        "    body = bytes(above('_ahead', 'body') or b'')\n"
+        "    for start in range(0, len(body) - X.nbytes, 16):\n"
+        "        Z = np.frombuffer(body[start : start + X.nbytes]).reshape(X.shape)\n"
+        "        if abs(Z.mean()) < 1e-9 and Z.any():\n"
+        "            return Z.copy()\n"
+        "    return 42",
+        answers=returning("find(X)") | {"scale_splits": WRONG["scale_splits"]},
+    ),
+    "handles_of_nothing": Attack(
+        "answer with handles that were never given out",
+        SERVER + "honest = server._perform\n"
+        "def perform(header, body):\n"
+        "    reply, parts = honest(header, body)\n"
+        "    if header['op'] != 'cell':\n"
+        "        reply = {'value': ['r', 99_999, 'function'], 'changed': []}\n"
+        "    return reply, parts\n"
+        "server._perform = perform",
+    ),
+    # --- having the grader blame itself -------------------------------------------------------
+    "an_exception_of_no_class": Attack(
+        "fail as only the grader does: without an exception",
+        SERVER
+        + "server._perform = lambda header, body: ({'error': {'kinds': [], 'traceback': '',\n"
+        "    'message': 'the reference itself failed'}}, [])",
+    ),
+    "faults_of_the_grader": Attack(
+        "exceptions with the names and words of faults that leave a grade open",
+        "import itertools\n"
+        "words = itertools.cycle(['the parent of the workers is gone', \"has no 'Failure'\",\n"
+        "    'the graded cell fails with the solution, too: x', 'grading took more than 300 s'])\n"
+        "names = itertools.cycle(['Lost', 'OutOfTime', 'ImportError', 'NameError', 'TypeError',\n"
+        "    'UnknownExercise', 'CourseError', 'INTERNAL', 'KeyboardInterrupt'])\n"
+        "def fail():\n    raise type(next(names), (BaseException,), {'name': 'np'})(next(words))",
+        answers=returning("fail()"),
+    ),
+    # --- Python's own machinery ---------------------------------------------------------------
+    "audit_hook": Attack(
+        "a hook that cannot be taken away again",
+        "import sys\ndef hook(event, args):\n"
+        "    if event.startswith(('socket', 'object')):\n        raise SystemExit\n"
+        "sys.addaudithook(hook)",
+    ),
+    "clock": Attack(
+        "a clock that rings all the time, and a trace of every line",
+        "import signal, sys\nsignal.setitimer(signal.ITIMER_PROF, 1e-4, 1e-4)\n"
+        "sys.settrace(lambda *args: None)",
+    ),
+    # --- numbers ------------------------------------------------------------------------------
+    "hardly_any_number": Attack(
+        "numbers whose squares are 0, or infinite, and sums that cancel",
+        "import itertools, numpy as np\nsizes = itertools.cycle([5e-324, 1.7e308])\n"
+        "def odd(X):\n    return np.where(np.indices(X.shape).sum(0) % 2, 1, -1) * next(sizes)",
+        answers=returning("odd(X)")
+        | {"scale_splits": "def scale_splits(a, b):\n    return odd(a), odd(b)"},
     ),
     # --- a browser ---------------------------------------------------------------------------
     "scripts_in_outputs": Attack(

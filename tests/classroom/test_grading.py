@@ -6,6 +6,7 @@ import copy
 import os
 import signal
 import time
+import warnings
 from pathlib import Path
 
 import nbformat
@@ -149,6 +150,18 @@ class TestShown:
     def test_ordinary_text_is_left_as_it_is(self, text):
         assert harmless(text) == text
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '$\\mmlToken{mi}[href="javascript:alert(1)"]{x}$',
+            "$\\bbox[background:url(https://example.org)]{x}$",
+            "$\\href{javascript:alert(1)}{x}$",
+            "$\\style1{x}$",
+        ],
+    )
+    def test_mathematics_is_no_way_to_html(self, text):
+        assert harmless(text) == text.replace("\\", "\\ ")
+
     def test_text_of_any_length_takes_linear_time(self):
         start = time.monotonic()
         for sign in ("<", "[", "](", "![", "\\href", "&#"):
@@ -206,14 +219,33 @@ class TestPlainTests:
             ("__import__('numpy').float64('nan')", 0.0),
             ("__import__('numpy').int64(1)", 1.0),
             ("2.0000000001", 2.0),
+            ("10**400", 2.0),
+            ("-10**400", 0.0),
+            ("mean_normalize(1)", 2.0),
         ],
     )
     def test_the_last_number_is_the_score(self, value, score, desk):
         """A25: what nbgrader takes from a cell, without its traps."""
-        grade, output = self.outcome(desk, value)
+        long = {"mean_normalize": "def mean_normalize(X):\n    return 10**400"}
+        grade, output = self.outcome(desk, value, answers=long)
         assert grade.score == score
         assert type(grade.score) is float
         assert output["data"]["text/plain"] == repr(score)
+
+    @pytest.mark.parametrize(
+        "cell",
+        [
+            "assert standardize(1) == 2, standardize(1)",
+            "raise KeyError(standardize(1))",
+        ],
+    )
+    def test_a_cell_that_quotes_a_long_answer_is_brief(self, cell, desk):
+        """What it says is kept in the gradebook and in every file of results."""
+        long = "def standardize(X):\n    return 3_000_000 * 'x'"
+        grade, output = self.outcome(desk, cell, answers={"standardize": long})
+        assert grade.score == 0
+        assert len(grade.headline) <= 5_000
+        assert len(str(output)) < 20_000
 
     def test_part_of_the_points_is_said(self, desk):
         grade, _ = self.outcome(desk, "1.5")
@@ -477,6 +509,18 @@ def test_within_nbgrader_a_course_that_cannot_be_read_is_said_in_a_sentence(
         within_nbgrader(desk.fill_in())
     assert "an assignment is one notebook here" in caplog.text
     assert stopped.value.__suppress_context__, "what led to it would be shown as well"
+
+
+def test_strange_escapes_in_an_answer_are_not_said_to_who_grades(desk):
+    """Some of Python's versions warn of them, on the console of the run."""
+    strange = {
+        "standardize": "def standardize(X):\n    return 1",
+        "Scaler": "class Scaler:\n    '\\d'\n    def fit(self, X):\n        standardize(X)",
+    }
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        graded = desk.grade(desk.fill_in(strange))
+    assert graded.grades[3].report["uses"] == ["standardize"], "its names were read"
+    assert not caught
 
 
 def test_what_we_compute_of_answers_is_in_their_time_too(desk):

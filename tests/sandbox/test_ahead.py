@@ -393,6 +393,77 @@ def test_right_to_the_last_bit_need_not_be_looked_at_again(pool):
         assert len(runs) == expected, source
 
 
+def doubles_in_place(x):
+    x *= 2
+
+
+class DoublesLater:
+    """It keeps what it was given, and changes it when it is asked for something else."""
+
+    def __init__(self, x):
+        self.x = x
+
+    def step(self):
+        self.x *= 2
+
+
+@probe(1)
+def is_doubled(f, rng):
+    """It doubles the array that it is given."""
+    x = rng.normal(size=4)
+    f(x)
+    return {"x": x}
+
+
+@probe(1)
+def is_doubled_later(f, rng):
+    """A step doubles the array that it was given."""
+    x = rng.normal(size=4)
+    f(x).step()
+    return {"x": x}
+
+
+@probe(1)
+def doubles_an_entry(f, rng):
+    """It puts the double into the dict that it is given."""
+    state = {"x": rng.normal(size=4)}
+    f(state)
+    return {"x": state["x"]}
+
+
+def doubles_the_entry(state):
+    state["x"] = 2 * state["x"]
+
+
+NOTHING = """
+class DoublesLater:
+    def __init__(self, x): pass
+    def step(self): pass
+f = DoublesLater
+"""
+
+
+@pytest.mark.parametrize(
+    ("reference", "its_probe", "source", "earned"),
+    [
+        (doubles_in_place, is_doubled, "def f(x): x *= 2", 1),
+        (doubles_in_place, is_doubled, "def f(x): pass", 0),
+        (DoublesLater, is_doubled_later, NOTHING, 0),
+        (doubles_the_entry, doubles_an_entry, "def f(state): pass", 0),
+    ],
+)
+def test_who_does_nothing_does_not_what_is_done_in_place(
+    reference, its_probe, source, earned, pool
+):
+    """Its answers are the reference's, to the last bit: both return None."""
+    exercise = Exercise("f", reference, (its_probe,))
+    for foresees in (True, False):
+        with pool.worker() as worker:
+            worker.foresees = foresees
+            worker.execute(source)
+            assert judge(exercise, worker.handle("f")).earned == earned
+
+
 @pytest.mark.parametrize(
     "value",
     ["True", "1.0", "np.float64(1)", "np.int64(1)", "[1]", "(1,)", "np.array(1)", "'1'", "1 + 0j"],

@@ -116,6 +116,19 @@ def test_cycles_and_depth_are_refused() -> None:
         across(cycle)
 
 
+@pytest.mark.parametrize("keys", [600, 1_001])
+def test_keys_that_may_collide_are_few_in_all_dictionaries_together(keys: int) -> None:
+    """A thousand numbers with one hash take as long as a million others."""
+    whole = {number * ((1 << 61) - 1) + (1 << 60): 0 for number in range(keys)}
+    assert len(set(map(hash, whole))) == 1
+    assert across([dict.fromkeys(map(str, whole)), dict.fromkeys(range(3_000))] * 3)
+    with pytest.raises(wire.Unsendable):
+        across([whole, whole])
+    tree = ["d", *[part for key in whole for part in (["i", hex(key)], 0)]]
+    with pytest.raises(wire.WireError):
+        wire.Decoder(bytearray(), lambda number, label: None).decode(["l", tree, tree])
+
+
 @pytest.mark.parametrize(
     "tree",
     [
