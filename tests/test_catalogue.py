@@ -81,6 +81,10 @@ UNLUCKY = [
     ("forward_statistics", "counts_small_values_of_relu", 1),
     ("batch_statistics", "statistics_include_eps", 1),
     ("batch_statistics", "statistics_include_eps", 3),
+    ("learning_rate_sweep", "compares_with_the_step_before", 0),
+    ("learning_rate_sweep", "compares_with_the_step_before", 7),
+    ("learning_rate_sweep", "asks_for_more_than_zero", 0),
+    ("learning_rate_sweep", "asks_for_more_than_zero", 102),
 ]
 
 
@@ -219,6 +223,53 @@ def checks_row_by_row(name, x, dy, dx, h=1e-5, tolerance=1e-6):
     return bool(error <= tolerance), float(error)
 
 
+def calls_large_losses_diverged(start, training, validation, rates, steps=5):
+    accuracies, diverged = [], []
+    for rate in rates:
+        network = copy.deepcopy(start)
+        last = train(network, *training, rate, steps)[-1]
+        diverged.append(not last <= 10)
+        accuracies.append(0.0 if diverged[-1] else accuracy(network, *validation))
+    sound = [(-a, r) for a, r, bad in zip(accuracies, rates, diverged, strict=True) if not bad]
+    best = min(sound)[1] if sound else None
+    return {"accuracies": accuracies, "diverged": diverged, "best": best}
+
+
+def looks_up_the_largest_accuracy(start, training, validation, rates, steps=5):
+    found = find("learning_rate_sweep").reference(start, training, validation, rates, steps)
+    if found["best"] is not None:
+        found["best"] = rates[int(np.argmax(found["accuracies"]))]
+    return found
+
+
+def cuts_off_at_six(x):
+    return np.clip(x, 0, 6), (x > 0).astype(float)
+
+
+def tanh_without_the_half(x):
+    y = (1 + np.tanh(x)) / 2
+    return y, y * (1 - y)
+
+
+def takes_another_norm(order):
+    """The reference of `gradient_check` with another norm of the difference."""
+
+    def answer(name, x, dy, dx, h=1e-5, tolerance=1e-6):
+        f, x = FUNCTIONS[name], x.astype(float)
+        numerical = np.empty_like(x)
+        for i in np.ndindex(x.shape):
+            up, down = x.copy(), x.copy()
+            up[i] += h
+            down[i] -= h
+            numerical[i] = (dy * (f(up) - f(down))).sum() / (2 * h)
+        size = max(np.linalg.norm(dx), np.linalg.norm(numerical), 1e-3)
+        difference = dx - numerical
+        error = np.linalg.norm(difference.ravel() if order == np.inf else difference, order) / size
+        return bool(error <= tolerance), float(error)
+
+    return answer
+
+
 def trains_on_the_validation_set(start, training, validation, rates, steps=5):
     return find("learning_rate_sweep").reference(start, validation, validation, rates, steps)
 
@@ -241,6 +292,12 @@ UNKNOWN = [
     ("batch_renorm_forward", renormalizes_with("running_std, -r_max, d_max)"), 6, (0, 2)),
     ("learning_rate_sweep", takes_the_last_of_equals, 8, (0, 1010)),
     ("learning_rate_sweep", trains_on_the_validation_set, 5, (0, 7)),
+    ("learning_rate_sweep", calls_large_losses_diverged, 7, (0, 11, (5, 77))),
+    ("learning_rate_sweep", looks_up_the_largest_accuracy, 7, (0, 1, 2, 3)),
+    ("relu", cuts_off_at_six, 1, (0, 1, 2, 3)),
+    ("sigmoid", tanh_without_the_half, 0, (0, 1, 2, 3)),
+    ("gradient_check", takes_another_norm(np.inf), 6, (0, 1, 2, 3)),
+    ("gradient_check", takes_another_norm(2), 6, (0, 1, 2, 3)),
     ("gradient_check", checks_row_by_row, 3, (0, 5)),
     ("gradient_check", in_float32("gradient_check"), 10, (0, 1)),
     ("pca_whiten", turns_only_the_largest, 3, (0, 2)),

@@ -281,6 +281,7 @@ def inference_changes_no_statistics(C, rng):
     names = ("running_mean", "running_var")
     before, count = held(layer, *names), layer.num_batches_tracked + 0
     layer.eval()
+    layer.eval()  # it says which mode, and does not turn the mode around
     layer.forward(batch(rng) * 3)
     after = held(layer, *names)
     layer.train()
@@ -1577,6 +1578,68 @@ class TakesZeroForNone(Layer):
 
 
 @mistake(
+    earns=24,
+    hint=(
+        "`self.momentum` says what was asked, and stays. After it has become 1/1 it is no longer None, "
+        "and the next batch is not given 1/n. Put the weight of a batch into a variable of its own."
+    ),
+)
+class OverwritesItsMomentum(Layer):
+    """With `momentum=None` the first weight, 1, is kept as the momentum: the last batch is all that counts."""
+
+    names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = eps, momentum, True
+        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+        self.num_batches_tracked = 0
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+    def forward(self, x):
+        if self.training:
+            mean, var = self._learn(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var + self.eps)
+        x_hat = (x - mean) / std
+        self.cache = x_hat, self.gamma / std, self.training
+        return self.gamma * x_hat + self.beta
+
+    def _learn(self, x):
+        if len(x) < 2:
+            raise ValueError("training needs more than one sample")
+        self.num_batches_tracked += 1
+        if self.momentum is None:
+            self.momentum = 1 / self.num_batches_tracked
+        new = self.momentum
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean = (1 - new) * self.running_mean + new * mean
+        self.running_var = (1 - new) * self.running_var + new * x.var(axis=0, ddof=1)
+        return mean, var
+
+    def backward(self, dy):
+        x_hat, scale, training = self.cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        dx = dy
+        if training:
+            dx = dy - dbeta / len(dy) - x_hat * dgamma / len(dy)
+        return scale * dx, dgamma, dbeta
+
+    def state_dict(self):
+        return {name: np.copy(getattr(self, name)) for name in self.names}
+
+    def load_state_dict(self, state):
+        for name in self.names:
+            setattr(self, name, np.copy(state[name]))
+
+
+@mistake(
     earns=22,
     hint=(
         "The first batch has the weight 1, so that nothing is left of the start. Count the batch "
@@ -1931,6 +1994,66 @@ class EvalChangesNothing(Layer):
 
 
 @mistake(
+    earns=24,
+    hint=(
+        "`eval()` says which mode is wanted, whatever the mode is. `not self.training` is the other "
+        "one; set False."
+    ),
+)
+class EvalTurnsTheModeAround(Layer):
+    """`eval()` turns the mode around: the second of two calls goes back to training mode."""
+
+    names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = eps, momentum, True
+        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+        self.num_batches_tracked = 0
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = not self.training
+
+    def forward(self, x):
+        if self.training:
+            mean, var = self._learn(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var + self.eps)
+        x_hat = (x - mean) / std
+        self.cache = x_hat, self.gamma / std, self.training
+        return self.gamma * x_hat + self.beta
+
+    def _learn(self, x):
+        if len(x) < 2:
+            raise ValueError("training needs more than one sample")
+        self.num_batches_tracked += 1
+        new = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean = (1 - new) * self.running_mean + new * mean
+        self.running_var = (1 - new) * self.running_var + new * x.var(axis=0, ddof=1)
+        return mean, var
+
+    def backward(self, dy):
+        x_hat, scale, training = self.cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        dx = dy
+        if training:
+            dx = dy - dbeta / len(dy) - x_hat * dgamma / len(dy)
+        return scale * dx, dgamma, dbeta
+
+    def state_dict(self):
+        return {name: np.copy(getattr(self, name)) for name in self.names}
+
+    def load_state_dict(self, state):
+        for name in self.names:
+            setattr(self, name, np.copy(state[name]))
+
+
+@mistake(
     earns=1,
     hint="`train()` sets `self.training = True`, `eval()` sets it to False.",
 )
@@ -2227,6 +2350,66 @@ class DoesNotLoadTheCount(Layer):
 
     def load_state_dict(self, state):
         for name in self.names[:4]:
+            setattr(self, name, np.copy(state[name]))
+
+
+@mistake(
+    earns=17,
+    hint=(
+        "γ and β are learned, too: without them a layer is not where the other was. Load all five "
+        "entries, each into its attribute."
+    ),
+)
+class LoadsOnlyTheStatistics(Layer):
+    """γ and β are saved, but not loaded: a layer keeps its own."""
+
+    names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = eps, momentum, True
+        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+        self.num_batches_tracked = 0
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+    def forward(self, x):
+        if self.training:
+            mean, var = self._learn(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var + self.eps)
+        x_hat = (x - mean) / std
+        self.cache = x_hat, self.gamma / std, self.training
+        return self.gamma * x_hat + self.beta
+
+    def _learn(self, x):
+        if len(x) < 2:
+            raise ValueError("training needs more than one sample")
+        self.num_batches_tracked += 1
+        new = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean = (1 - new) * self.running_mean + new * mean
+        self.running_var = (1 - new) * self.running_var + new * x.var(axis=0, ddof=1)
+        return mean, var
+
+    def backward(self, dy):
+        x_hat, scale, training = self.cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        dx = dy
+        if training:
+            dx = dy - dbeta / len(dy) - x_hat * dgamma / len(dy)
+        return scale * dx, dgamma, dbeta
+
+    def state_dict(self):
+        return {name: np.copy(getattr(self, name)) for name in self.names}
+
+    def load_state_dict(self, state):
+        for name in self.names[2:]:
             setattr(self, name, np.copy(state[name]))
 
 
@@ -3253,17 +3436,20 @@ EXERCISE = Exercise(
         HasAMomentumOfItsOwn,
         ExchangesEpsAndMomentum,
         TakesZeroForNone,
+        OverwritesItsMomentum,
         CountsTheStartAsABatch,
         CountsNoBatches,
         StartsWithVarianceZero,
         StartsInInference,
         NeverComesBackToTraining,
         EvalChangesNothing,
+        EvalTurnsTheModeAround,
         ExchangesTrainAndEval,
         SharesItsStatistics,
         SharesWhatItKeeps,
         SavesOnlyTheParameters,
         DoesNotLoadTheCount,
+        LoadsOnlyTheStatistics,
         HandsOutItsArrays,
         KeepsTheArraysThatItLoads,
         HandsOutAndKeepsArrays,

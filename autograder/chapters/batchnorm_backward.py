@@ -291,7 +291,7 @@ def staged_without_the_direct_path(dy, cache):
 
 @mistake(earns=12, hint=NO_MEAN_HINT)
 def staged_without_the_mean_path(dy, cache):
-    """dmean is computed, but dx is dcentered alone: the path through the mean is not added."""
+    """dx is dcentered alone: what comes back through the mean, dmean / N, is not added."""
     N = len(dy)
     centered = cache["x"] - cache["mean"]
     std = np.sqrt(cache["var"] + cache["eps"])
@@ -313,6 +313,39 @@ def staged_without_the_mean_path(dy, cache):
         "dcentered": dcentered,
         "dmean": dmean,
         "dx": dcentered,
+    }
+
+
+@mistake(
+    earns=11,
+    hint="`dx = dcentered` is another name for the same array, and `dx += ...` changes it. "
+    "`dx = dcentered + dmean / N` makes a new one.",
+)
+def staged_changes_dcentered(dy, cache):
+    """dmean / N is added to dcentered in place, so that the dict holds dx under both names."""
+    N = len(dy)
+    centered = cache["x"] - cache["mean"]
+    std = np.sqrt(cache["var"] + cache["eps"])
+    dx_hat = dy * cache["gamma"]
+    dinv_std = (dx_hat * centered).sum(axis=0)
+    dstd = -dinv_std / std**2
+    dvar = dstd / (2 * std)
+    dsquared = np.ones_like(dy) * dvar / N
+    dcentered = dx_hat / std + 2 * centered * dsquared
+    dmean = -dcentered.sum(axis=0)
+    dx = dcentered
+    dx += dmean / N
+    return {
+        "dbeta": dy.sum(axis=0),
+        "dgamma": (dy * cache["x_hat"]).sum(axis=0),
+        "dx_hat": dx_hat,
+        "dinv_std": dinv_std,
+        "dstd": dstd,
+        "dvar": dvar,
+        "dsquared": dsquared,
+        "dcentered": dcentered,
+        "dmean": dmean,
+        "dx": dx,
     }
 
 
@@ -1674,6 +1707,17 @@ def eval_freezes_the_parameters(dy, cache):
 
 
 @mistake(
+    earns=3,
+    hint="The *statistics* are frozen, not gamma: it multiplies the input as the running statistics "
+    "normalize it, so dgamma is the sum of dy times that.",
+)
+def eval_freezes_gamma(dy, cache):
+    """dgamma is zero, as if gamma were a constant, too."""
+    dx = cache["gamma"] / np.sqrt(cache["running_var"] + cache["eps"]) * dy
+    return dx, np.zeros_like(cache["gamma"]), dy.sum(axis=0)
+
+
+@mistake(
     earns=3, hint="The order of the result is (dx, dgamma, dbeta); you return (dx, dbeta, dgamma)."
 )
 def eval_exchanges_dgamma_and_dbeta(dy, cache):
@@ -1811,7 +1855,10 @@ def measures_the_error(f, rng):
 @probe(1)
 def tolerance_decides(f, rng):
     """What is accepted depends on `tolerance`."""
-    x, dy, dx = problem(rng, "energy")
+    # No entry of the gradient, and no direction, is nearly all of it: another norm, another error.
+    signs = np.array([[1, 1, 1], [1, -1, -1], [1, 1, -1], [1, -1, 1]])
+    x, dy = rng.uniform(0.9, 1.1, size=(4, 3)) * signs, rng.choice([-1.5, 1.5], size=4)
+    dx = true_gradient("energy", x, dy)
     return {
         "accepted with an error of 1e-3, tolerance=1e-4": f(
             "energy", x, dy, dx * 1.001, tolerance=1e-4
@@ -1819,7 +1866,7 @@ def tolerance_decides(f, rng):
         "accepted with an error of 1e-3, tolerance=1e-2": f(
             "energy", x, dy, dx * 1.001, tolerance=1e-2
         )[0],
-        "accepted with an error of 1.5e-6": f("energy", x, dy, dx * (1 + 1.5e-6))[0],
+        "accepted with an error of 1.15e-6": f("energy", x, dy, dx * (1 + 1.15e-6))[0],
         "accepted with an error of 8e-7": f("energy", x, dy, dx * (1 + 8e-7))[0],
     }
 
@@ -1935,6 +1982,26 @@ def moves_all_entries_at_once(name, x, dy, dx, h=1e-5, tolerance=1e-6):
     change = dy * (f(x + h) - f(x - h)) / (2 * h)
     numerical = change if change.shape == x.shape else change[:, None] * np.ones_like(x)
     size = max(np.linalg.norm(dx), np.linalg.norm(numerical), 1e-3)
+    error = np.linalg.norm(dx - numerical) / size
+    return bool(error <= tolerance), float(error)
+
+
+@mistake(
+    earns=7,
+    hint="Other books divide by the sum of the two norms, which makes the error about half as large. "
+    "Here it is the larger of the two, and no less than 1e-3.",
+)
+def divides_by_both_norms(name, x, dy, dx, h=1e-5, tolerance=1e-6):
+    """The difference is divided by the sum of the two norms, not by the larger one."""
+    f = FUNCTIONS[name]
+    x = np.array(x, dtype=np.float64)
+    numerical = np.empty_like(x)
+    for i in np.ndindex(x.shape):
+        up, down = x.copy(), x.copy()
+        up[i] += h
+        down[i] -= h
+        numerical[i] = (dy * (f(up) - f(down))).sum() / (2 * h)
+    size = max(np.linalg.norm(dx) + np.linalg.norm(numerical), 1e-3)
     error = np.linalg.norm(dx - numerical) / size
     return bool(error <= tolerance), float(error)
 
@@ -2371,6 +2438,7 @@ CHAPTER = Chapter(
                 staged_without_the_variance_path,
                 staged_without_the_direct_path,
                 staged_without_the_mean_path,
+                staged_changes_dcentered,
                 staged_hands_the_mean_on_undivided,
                 staged_with_the_wrong_sign_of_dmean,
                 staged_without_the_two_of_the_square,
@@ -2485,6 +2553,7 @@ CHAPTER = Chapter(
                 eval_divides_by_the_variance,
                 eval_forgets_eps,
                 eval_freezes_the_parameters,
+                eval_freezes_gamma,
                 eval_exchanges_dgamma_and_dbeta,
                 eval_changes_dy,
             ),
@@ -2509,6 +2578,7 @@ CHAPTER = Chapter(
                 ignores_dy,
                 moves_all_entries_at_once,
                 measures_the_absolute_error,
+                divides_by_both_norms,
                 has_no_floor,
                 compares_the_norms_only,
                 moves_the_callers_array,

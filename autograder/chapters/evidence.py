@@ -295,6 +295,60 @@ def leaves_out_the_layer_just_before(X, Y, weights, layer, lr):
 
 
 @mistake(
+    earns=2,
+    hint="Layers are counted from 0: `range(layer)` begins with the first, `range(1, layer)` leaves it out.",
+)
+def leaves_out_the_first_layer(X, Y, weights, layer, lr):
+    """The first layer is not moved."""
+
+    def gradients(weights):
+        inputs = [X]
+        for W in weights[:-1]:
+            inputs.append(np.maximum(inputs[-1] @ W, 0))
+        gradient = (inputs[-1] @ weights[-1] - Y) / len(X)
+        found = []
+        for W, h in zip(weights[::-1], inputs[::-1]):
+            found.append(h.T @ gradient)
+            gradient = (gradient @ W.T) * (h > 0)
+        return found[::-1]
+
+    before = gradients(weights)
+    moved = [W - lr * g if 0 < i < layer else W for i, (W, g) in enumerate(zip(weights, before))]
+    G, G_moved = before[layer], gradients(moved)[layer]
+    distance = np.linalg.norm(G - G_moved)
+    cosine = np.sum(G * G_moved) / (np.linalg.norm(G) * np.linalg.norm(G_moved))
+    return float(distance), float(cosine)
+
+
+@mistake(
+    earns=2,
+    hint=(
+        "G′ is the gradient after the step of the earlier layers. Make a list of new weights, in which "
+        "those before `layer` have moved, and compute the gradient with it."
+    ),
+)
+def moves_no_layer(X, Y, weights, layer, lr):
+    """No layer is moved: G′ is computed with the old weights, and is G again."""
+
+    def gradients(weights):
+        inputs = [X]
+        for W in weights[:-1]:
+            inputs.append(np.maximum(inputs[-1] @ W, 0))
+        gradient = (inputs[-1] @ weights[-1] - Y) / len(X)
+        found = []
+        for W, h in zip(weights[::-1], inputs[::-1]):
+            found.append(h.T @ gradient)
+            gradient = (gradient @ W.T) * (h > 0)
+        return found[::-1]
+
+    before = gradients(weights)
+    G, G_moved = before[layer], gradients(weights)[layer]
+    distance = np.linalg.norm(G - G_moved)
+    cosine = np.sum(G * G_moved) / (np.linalg.norm(G) * np.linalg.norm(G_moved))
+    return float(distance), float(cosine)
+
+
+@mistake(
     earns=3,
     hint=(
         "Gradient descent moves all layers at once, along gradients taken at the same, old weights. "
@@ -901,10 +955,10 @@ def large_logits_stay_finite(f, rng):
 
 @mistake(
     earns=0,
-    hint="A training step subtracts: w - ηg.",
+    hint="A training step subtracts: w - ηg, with ∇L = Xᵀ(p - y)/N; y - p has the opposite sign.",
 )
 def steps_uphill(X, y, w, step_sizes):
-    """The steps go along the gradient, uphill, not against it."""
+    """The steps go uphill: along the gradient, or against one with the wrong sign."""
 
     def loss(w):
         z = X @ w
@@ -1628,6 +1682,15 @@ def divides_by_the_variance_of_the_weights(W, lr):
 
 @mistake(
     earns=0,
+    hint="Square first, then add: `np.sum(W**2, axis=0)`. In a sum of weights, both signs cancel.",
+)
+def squares_the_sum(W, lr):
+    """The square of the sum is used, where the norm is made of the sum of the squares."""
+    return lr / np.sum(W, axis=0) ** 2
+
+
+@mistake(
+    earns=0,
     hint="The length of a vector is the root of the sum of its squares.",
 )
 def divides_by_the_sum_of_absolute_values(W, lr):
@@ -1758,6 +1821,27 @@ def adds_the_lengths(norm, c, lr, decay, steps):
     for _ in range(steps):
         shrunk = (1 - lr * decay) * norms[-1]
         norms.append(shrunk + lr * c / norms[-1])
+    equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
+    return {
+        "norms": np.array(norms),
+        "equilibrium": float(equilibrium),
+        "rotation": float(np.arccos(1 - lr * decay)),
+    }
+
+
+@mistake(
+    earns=5,
+    hint=(
+        "In the formula vectors are subtracted, not lengths. The gradient of a scale-invariant loss is "
+        "orthogonal to w, so the squares of the lengths add up: Pythagoras."
+    ),
+)
+def subtracts_the_lengths(norm, c, lr, decay, steps):
+    """The length of the step is subtracted from the norm, as if it pointed back along w."""
+    norms = [norm]
+    for _ in range(steps):
+        shrunk = (1 - lr * decay) * norms[-1]
+        norms.append(shrunk - lr * c / norms[-1])
     equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
     return {
         "norms": np.array(norms),
@@ -3781,6 +3865,8 @@ CHAPTER = Chapter(
                 moves_the_later_layers_too,
                 moves_the_later_layers_instead,
                 leaves_out_the_layer_just_before,
+                leaves_out_the_first_layer,
+                moves_no_layer,
                 moves_one_layer_after_the_other,
                 moves_uphill,
                 moves_without_the_learning_rate,
@@ -3870,6 +3956,7 @@ CHAPTER = Chapter(
                 keeps_an_axis,
                 averages_the_squares,
                 divides_by_the_variance_of_the_weights,
+                squares_the_sum,
                 divides_by_the_sum_of_absolute_values,
                 returns_the_rate_unchanged,
                 adds_an_eps_to_the_squared_norm,
@@ -3893,6 +3980,7 @@ CHAPTER = Chapter(
             ),
             mistakes=(
                 adds_the_lengths,
+                subtracts_the_lengths,
                 subtracts_the_step,
                 forgets_that_gradients_shrink,
                 lets_gradients_grow_with_the_norm,

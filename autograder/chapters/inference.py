@@ -73,12 +73,15 @@ def momentum_is_the_callers(f, rng):
     some, none, all_of_it = (
         f(mean.copy(), var.copy(), x.copy(), momentum=m) for m in (0.25, 0.0, 1.0)
     )
+    # All so small that an ε in the average shows.
+    small = f(1e-5 * mean, 1e-10 * var, 1e-5 * x, momentum=1.0)
     return {
         "the running mean for momentum 0.25": some[0],
         "the running variance for momentum 0.25": some[1],
         "the running mean for momentum 0": none[0],
         "the running variance for momentum 0": none[1],
         "the running mean for momentum 1": all_of_it[0],
+        "1e10 times the running variance of small values for momentum 1": 1e10 * small[1],
     }
 
 
@@ -284,6 +287,20 @@ def update_by_rows(running_mean, running_var, x, momentum=0.1):
     return (
         (1 - momentum) * running_mean + momentum * x.mean(axis=1),
         (1 - momentum) * running_var + momentum * x.var(axis=1, ddof=1),
+    )
+
+
+@mistake(
+    earns=7,
+    hint="The running variance is that of the data. ε belongs under the root, where the variance is used; "
+    "what is kept with ε in it gets a second one there.",
+)
+def update_averages_eps_in(running_mean, running_var, x, momentum=0.1):
+    """ε is added to the batch's variance before it is averaged."""
+    mean, var = x.mean(axis=0), x.var(axis=0, ddof=1) + 1e-5
+    return (
+        (1 - momentum) * running_mean + momentum * mean,
+        (1 - momentum) * running_var + momentum * var,
     )
 
 
@@ -571,8 +588,14 @@ def mean_of_the_population(f, rng):
 @probe(2)
 def variance_of_the_population(f, rng):
     """The new running variance is the mean of the batches' unbiased variances (batches of one size)."""
-    new = f(trained_state(rng), drifting(rng, (5, 5, 5, 5)))
-    return {"running_var": new["running_var"]}
+    batches = drifting(rng, (5, 5, 5, 5))
+    new = f(trained_state(rng), [x.copy() for x in batches])
+    # So small that an ε in the variance shows.
+    small = f(trained_state(rng), [1e-5 * x for x in batches])
+    return {
+        "running_var": new["running_var"],
+        "1e10 times running_var of batches of small values": 1e10 * small["running_var"],
+    }
 
 
 @probe(1)
@@ -908,6 +931,23 @@ def recalibrates_in_place(layer, batches):
     return layer
 
 
+@mistake(
+    earns=5,
+    hint="The running variance is that of the data, without ε, as a layer in training mode gathers it: "
+    "the layer adds ε itself, under the root.",
+)
+def recalibrates_with_eps(layer, batches):
+    """ε is added to the variance."""
+    rows = sum(len(x) for x in batches)
+    squares = sum(((x - x.mean(axis=0)) ** 2).sum(axis=0) for x in batches)
+    return {
+        **layer,
+        "running_mean": sum(x.sum(axis=0) for x in batches) / rows,
+        "running_var": squares / (rows - len(batches)) + 1e-5,
+        "num_batches_tracked": len(batches),
+    }
+
+
 def recalibrate_by_weights(layer, batches):
     sizes = np.array([len(x) for x in batches])
     variances = np.array([x.var(axis=0) for x in batches])
@@ -1009,9 +1049,13 @@ def folded_without_bias(f, rng):
 def folding_makes_new_arrays(f, rng):
     """The arrays that you are given are left as they were, and the result is right."""
     arguments = two_layers(rng)
+    var, before = arguments[-1], arguments[-1].copy()
     W, _ = f(*arguments)
     names = ("W", "b", "gamma", "beta", "mean", "var")
-    return {n: Argument(a) for n, a in zip(names, arguments, strict=True)} | {"the new W": W}
+    return {n: Argument(a) for n, a in zip(names, arguments, strict=True)} | {
+        "var is exactly as it was": bool((var == before).all()),  # an ε is little beside it
+        "the new W": W,
+    }
 
 
 @mistake(
@@ -1232,6 +1276,20 @@ def folds_and_returns_the_bias_first(W, b, gamma, beta, mean, var, eps=1e-5):
     if b is None:
         b = 0
     return (b - mean) * scale + beta, W * scale
+
+
+@mistake(
+    earns=5,
+    hint="`var += eps` writes into the caller's running variance, which grows with every call. "
+    "`var + eps` makes a new array.",
+)
+def folds_eps_into_the_variance(W, b, gamma, beta, mean, var, eps=1e-5):
+    """ε is added to the variance in place, so that the caller's layer is changed."""
+    if b is None:
+        b = 0
+    var += eps
+    scale = gamma / np.sqrt(var)
+    return W * scale, (b - mean) * scale + beta
 
 
 def fold_by_a_diagonal_matrix(W, b, gamma, beta, mean, var, eps=1e-5):
@@ -1502,6 +1560,26 @@ def none_or_all(f, rng):
     training_step(network, *new_data(rng))
     changed = moved(before, values(network, PARAMETERS, slice(3, 4)))
     return seen | {f"for n = 3, {name}": value for name, value in changed.items()}
+
+
+@mistake(
+    earns=1,
+    hint="`network[:n]` are the first n layers, and `network[n:]` are the others: exchange the two.",
+)
+def freezes_the_other_layers(network, n):
+    """The first n layers are left as they are; all the others are frozen."""
+    frozen = {"trainable": [], "training": False, "locked": True}
+    return network[:n] + [{**layer, **frozen} for layer in network[n:]]
+
+
+@mistake(
+    earns=2,
+    hint="All of the first n layers are to be frozen, not one of them: go through `network[:n]`.",
+)
+def freezes_only_the_first_layer(network, n):
+    """Only the first layer is frozen, whatever n is."""
+    frozen = {"trainable": [], "training": False, "locked": True}
+    return [{**layer, **frozen} if i == 0 else layer for i, layer in enumerate(network)]
 
 
 @mistake(
@@ -1818,6 +1896,7 @@ CHAPTER = Chapter(
                 update_returns_the_variance_first,
                 update_by_the_whole_batch,
                 update_by_rows,
+                update_averages_eps_in,
             ),
             alternatives=(
                 update_by_differences,
@@ -1902,6 +1981,7 @@ CHAPTER = Chapter(
                 recalibrates_counting_rows,
                 recalibrates_into_a_pair,
                 recalibrates_in_place,
+                recalibrates_with_eps,
             ),
             alternatives=(
                 recalibrate_by_weights,
@@ -1941,6 +2021,7 @@ CHAPTER = Chapter(
                 folds_in_place,
                 folds_the_bias_in_place,
                 folds_all_in_place,
+                folds_eps_into_the_variance,
                 folds_and_returns_the_bias_first,
             ),
             alternatives=(
@@ -1964,6 +2045,8 @@ CHAPTER = Chapter(
             ),
             mistakes=(
                 freezes_nothing,
+                freezes_the_other_layers,
+                freezes_only_the_first_layer,
                 freezes_only_the_parameters,
                 freezes_only_the_statistics,
                 freezes_with_no_list,

@@ -395,17 +395,24 @@ def as_numbers(slope):
     return slope.astype(float) if is_exact else slope
 
 
+def both_sides(rng):
+    """Numbers of both signs, some of them small and some large, always."""
+    x = rng.normal(size=(5, 4)) * 3
+    x[0] = [0.4, 30.0, -0.4, -30.0]
+    return x
+
+
 @probe(1)
 def values_of_relu(f, rng):
     """The first result is max(x, 0), entry by entry."""
-    y, _ = f(rng.normal(size=(5, 4)) * 3)
+    y, _ = f(both_sides(rng))
     return {"y": y}
 
 
 @probe(1)
 def slope_of_relu(f, rng):
     """The second result is the slope: 1 where x is positive and 0 where it is negative."""
-    _, slope = f(rng.normal(size=(5, 4)) * 3)
+    _, slope = f(both_sides(rng))
     return {"the slope": as_numbers(slope)}
 
 
@@ -414,6 +421,7 @@ def slope_at_zero(f, rng):
     """At 0 the slope is taken to be 0, as PyTorch does."""
     x = rng.normal(size=(4, 3)) * 3
     x[0], x[1], x[2] = np.abs(x[0]), 0.0, -np.abs(x[2])  # numbers of both signs, always
+    x[3] = [0.4, 30.0, -30.0]
     y, slope = f(x)
     return {"y": y, "the slope": as_numbers(slope)}
 
@@ -421,7 +429,7 @@ def slope_at_zero(f, rng):
 @probe(1)
 def relu_leaves_its_input_alone(f, rng):
     """The array that you are given is left as it was, and both results are right."""
-    x = rng.normal(size=(5, 4)) * 3
+    x = both_sides(rng)
     y, slope = f(x)
     return {"x": Argument(x), "y": y, "the slope": as_numbers(slope)}
 
@@ -538,8 +546,9 @@ def slope_of_sigmoid(f, rng):
 @probe(2)
 def sigmoid_far_out(f, rng):
     """Far from 0, at ±20 and at ±1000, value and slope are right and finite."""
-    x = np.array([-1000.0, -20.0, 0.0, 20.0, 1000.0]) * rng.uniform(0.8, 1.2, size=(2, 5))
-    y, slope = f(x)
+    # At ±5 functions still differ that are both as good as 0 or 1 farther out.
+    x = np.array([-1000.0, -20.0, -5.0, 0.0, 5.0, 20.0, 1000.0])
+    y, slope = f(x * rng.uniform(0.8, 1.2, size=(2, 7)))
     return {"y far from 0": y, "the slope far from 0": slope}
 
 
@@ -890,6 +899,21 @@ def gradient_points_down(logits, labels):
     log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     d = -np.exp(log_p)
     d[rows, labels] += 1
+    return float(-log_p[rows, labels].mean()), d / len(labels)
+
+
+@mistake(
+    earns=4,
+    hint="`d[:, labels]` is every row at all the labels' columns. One entry per sample is meant: "
+    "`d[np.arange(N), labels]` pairs each row with its own label.",
+)
+def subtracts_from_whole_columns(logits, labels):
+    """The 1 is subtracted in whole columns, `d[:, labels] -= 1`, not at each sample's own label."""
+    rows = np.arange(len(labels))
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    d = np.exp(log_p)
+    d[:, labels] -= 1
     return float(-log_p[rows, labels].mean()), d / len(labels)
 
 
@@ -2428,17 +2452,31 @@ def sweepable(rng, samples=24):
     return start, (x, labels)
 
 
-def recovering(rng):
-    """A problem, and rates at which the loss rises first and ends well below its start."""
-    while True:  # most problems have such a rate
+def run_that(is_so, rng):
+    """A network, data, and a rate with which the losses of five steps are of a certain kind."""
+    while True:  # one problem in four has such a run, or more
         start, training = sweepable(rng)
-        rates = []
-        for rate in np.geomspace(0.5, 12.0, 24):
-            losses = train(copy.deepcopy(start), *training, rate, 5)
-            if max(losses) > 1.05 * losses[0] and losses[-1] < 0.95 * losses[0]:
-                rates.append(float(rate))
-        if rates:
-            return start, training, rates
+        for rate in np.geomspace(2.0, 7.0, 12):
+            losses = train(copy.deepcopy(start), *training, rate, 7)
+            for step in range(3):
+                if is_so(losses[step : step + 6]):
+                    train(start, *training, rate, step)
+                    return start, training, float(rate)
+
+
+def recovers(losses):
+    """Whether the losses rise first, and end well below their start."""
+    return max(losses) > 1.05 * losses[0] and losses[-1] < 0.95 * losses[0]
+
+
+def rises_at_the_end(losses):
+    """Whether they end above the loss before, and well below their start."""
+    return 1.05 * losses[-2] < losses[-1] < 0.95 * losses[0]
+
+
+def grows_a_little(losses):
+    """Whether they end above their start, and are still small."""
+    return 1.05 * losses[0] < losses[-1] < 5
 
 
 @probe(2)
@@ -2474,7 +2512,17 @@ def diverged_runs_are_marked(f, rng):
     faint = (1e-3 * validation[0], validation[1])
     found = f({**start}, training, validation, RATES, steps=5)
     accuracies = found["accuracies"]
-    again, training_again, rates = recovering(rng)
+    kinds = {
+        "rose, and fell again": recovers,
+        "fell, and rose at the end, to less than the first": rises_at_the_end,
+        "grew a little": grows_a_little,
+    }
+    moving = {}
+    for kind, is_so in kinds.items():
+        other, other_training, rate = run_that(is_so, rng)
+        moving[f"which runs diverged, of one whose losses {kind}, and one at 0.01"] = truths(
+            f(other, other_training, validation, (rate, 0.01), steps=5)["diverged"]
+        )
     return {
         "which runs diverged": truths(found["diverged"]),
         "which runs at rates from 0.01 to 8 diverged": truths(
@@ -2486,9 +2534,7 @@ def diverged_runs_are_marked(f, rng):
         "the accuracies of the runs at the large rates": (
             None if accuracies is None else [accuracies[i] for i in (1, 4)]
         ),
-        "which runs diverged whose losses rose, and fell again": truths(
-            f(again, training_again, validation, rates, steps=5)["diverged"]
-        ),
+        **moving,
     }
 
 
@@ -2528,9 +2574,13 @@ def best_by_validation(f, rng):
 def a_diverged_run_never_wins(f, rng):
     """A network full of NaN always answers "class 0"; even where that is right, it does not win."""
     start, training = sweepable(rng)
-    # The sound network hardly ever answers class 0 itself.
+    # The sound network never answers class 0 itself: these samples are among those where it does not.
     start["W2"][:, :2] = np.abs(start["W2"][:, :2]) * [-1, 1]
-    zeros = (rng.normal(size=(30, 4)), np.zeros(30, dtype=int))
+    sound = copy.deepcopy(start)
+    train(sound, *training, 0.01, 5)
+    x = rng.normal(size=(300, 4))
+    answers = (np.maximum(x @ sound["W1"], 0) @ sound["W2"]).argmax(axis=1)
+    zeros = (x[answers > 0][:30], np.zeros(30, dtype=int))
     return {"the best rate": f(start, training, zeros, (1e200, 0.01, 1e201))["best"]}
 
 
@@ -2538,6 +2588,8 @@ def a_diverged_run_never_wins(f, rng):
 def equally_good_rates(f, rng):
     """Of equally good rates the smallest is the best, wherever it stands in the list."""
     start, training = sweepable(rng)
+    while accuracy(start, *training) == 0:  # what is equally bad is asked elsewhere
+        start, training = sweepable(rng)
     rates = (3e-6, 2e-6, 1e-6, 4e-6)
     found = f(start, training, training, rates, steps=2)
     return {"the best of four rates that change next to nothing": found["best"]}
@@ -2715,6 +2767,28 @@ def gives_up_runs_that_recover(start, training, validation, rates, steps=5):
         network = copy.deepcopy(start)
         losses = train(network, *training, rate, steps)
         failed = not max(losses) <= losses[0] or not np.all(np.isfinite(losses))
+        accuracies.append(0.0 if failed else accuracy(network, *validation))
+        diverged.append(failed)
+    sound = [(-a, rate) for a, rate, bad in zip(accuracies, rates, diverged) if not bad]
+    return {
+        "accuracies": accuracies,
+        "diverged": diverged,
+        "best": min(sound)[1] if sound else None,
+    }
+
+
+@mistake(
+    earns=7.0,
+    hint="A loss may go up and down on its way. What counts is whether the run has come down at all: "
+    "compare the last loss, `losses[-1]`, with the first, `losses[0]`.",
+)
+def compares_with_the_step_before(start, training, validation, rates, steps=5):
+    """A run counts as diverged if its last loss is above the one before it, not above the first."""
+    accuracies, diverged = [], []
+    for rate in rates:
+        network = copy.deepcopy(start)
+        losses = train(network, *training, rate, steps)
+        failed = not losses[-1] <= losses[-2]
         accuracies.append(0.0 if failed else accuracy(network, *validation))
         diverged.append(failed)
     sound = [(-a, rate) for a, rate, bad in zip(accuracies, rates, diverged) if not bad]
@@ -3015,6 +3089,27 @@ def fails_when_all_runs_failed(start, training, validation, rates, steps=5):
         "diverged": diverged,
         "best": min(sound)[1],
     }
+
+
+@mistake(
+    earns=8.0,
+    hint="A run that did not diverge may have an accuracy of 0 and be the best there is. Begin below "
+    "every accuracy, with -1, or with None.",
+)
+def asks_for_more_than_zero(start, training, validation, rates, steps=5):
+    """The search for the best begins with an accuracy of 0, which a sound run has to exceed."""
+    accuracies, diverged = [], []
+    best, most = None, 0.0
+    for rate in rates:
+        network = copy.deepcopy(start)
+        losses = train(network, *training, rate, steps)
+        failed = not losses[-1] <= losses[0]
+        a = 0.0 if failed else accuracy(network, *validation)
+        accuracies.append(a)
+        diverged.append(failed)
+        if a > most or (best is not None and a == most and rate < best):
+            best, most = rate, a
+    return {"accuracies": accuracies, "diverged": diverged, "best": best}
 
 
 def sweep_by_numpy(start, training, validation, rates, steps=5):
@@ -4272,6 +4367,7 @@ CHAPTER = Chapter(
                 gradient_lacks_the_label,
                 gradient_points_down,
                 gradient_of_the_label_only,
+                subtracts_from_whole_columns,
                 softmax_over_the_samples,
                 averages_over_the_classes_too,
                 loss_has_the_wrong_sign,
@@ -4358,6 +4454,7 @@ CHAPTER = Chapter(
                 never_sees_a_divergence,
                 asks_only_for_nan,
                 gives_up_runs_that_recover,
+                compares_with_the_step_before,
                 compares_with_nan,
                 keeps_the_accuracy_of_failures,
                 lets_failures_win,
@@ -4373,6 +4470,7 @@ CHAPTER = Chapter(
                 sorts_the_rates,
                 finds_a_best_among_failures,
                 fails_when_all_runs_failed,
+                asks_for_more_than_zero,
             ),
             alternatives=(
                 sweep_by_numpy,

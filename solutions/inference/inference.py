@@ -141,7 +141,7 @@ class Layer:
 # - A new layer is in training mode. It has the attributes `gamma` (ones), `beta` (zeros),
 #   `running_mean` (zeros), `running_var` (ones), all of shape `(num_features,)` and dtype `float64`, and
 #   `num_batches_tracked` (0).
-# - `train()` and `eval()` switch between training and inference mode.
+# - `train()` switches to training mode and `eval()` to inference mode, in whichever mode the layer is.
 # - `forward(x)` returns $y = \gamma \hat x + \beta$. In training mode $\hat x$ is made with the mean and
 #   the *biased* variance of the batch; the running statistics move as in exercise 1, and the batch is
 #   counted. In inference mode $\hat x$ is made with the running statistics, and nothing changes. Both
