@@ -182,6 +182,39 @@ def test_the_rule_for_alternatives_sees_the_fault(alt: str | None, good: bool) -
     assert is_alternative(alt) is good
 
 
+PHONE = 382  # pixels across a figure on a phone 390 pixels wide, less the padding
+READABLE = 8.95  # pixels
+
+
+def letters(drawing: str) -> float:
+    """The smallest font of a drawing by Matplotlib, in pixels, when it fills a phone's width."""
+    width = float(drawing.split('viewBox="0 0 ', 1)[1].split(" ", 1)[0])
+    # Before each text stands a comment that quotes it; its glyphs are 100 high, and scaled.
+    scales = re.findall(r"-->\s*<g [^>]*scale\(([\d.]+) ", drawing)
+    return min(100 * float(scale) for scale in scales) * PHONE / width
+
+
+def test_letters_of_figures_can_be_read_on_a_phone(page: Path) -> None:
+    """A figure shrinks with the window: it is drawn narrow, with letters of 10 points or more."""
+    paths = [page.parent / str(img["src"]) for img in soup(page).select("figure img[src$=svg]")]
+    drawings = [path.read_text(encoding="utf-8") for path in paths]
+    small = {
+        path.name: round(letters(drawing), 1)
+        for path, drawing in zip(paths, drawings, strict=True)
+        if "Matplotlib" in drawing and letters(drawing) < READABLE
+    }
+    assert not small
+
+
+@pytest.mark.parametrize(
+    ("width", "scale", "readable"), [(412, 0.1, True), (412, 0.09, False), (455, 0.1, False)]
+)
+def test_the_rule_for_letters_sees_the_fault(width: int, scale: float, readable: bool) -> None:
+    text = '<!-- {0} -->\n<g style="fill: #767676" transform="translate(9 8) scale({0} -{0})">'
+    drawing = f'<svg viewBox="0 0 {width} 232">{text.format(0.11)}{text.format(scale)}</svg>'
+    assert (letters(drawing) >= READABLE) is readable
+
+
 def test_loads_nothing_from_elsewhere(page: Path) -> None:
     """The book can be read on a train."""
     assert not list(external(soup(page)))
@@ -496,6 +529,55 @@ def test_opens_from_a_folder(browser: Browser, site: Path) -> None:
     for name in pages():
         faults = look(browser, (site / name).as_uri(), "light", 1280, audit=False)
         assert not faults, "\n".join([name, *faults])
+
+
+# One page that shows all that the pages show which may be too wide.
+GATHER = """async (names) => {
+  const parts = [];
+  for (const name of names) {
+    const page = new DOMParser().parseFromString(await (await fetch(name)).text(), "text/html");
+    parts.push(...page.querySelectorAll("article :is(div.cell, div.math, table.table)"));
+  }
+  document.querySelector("article").replaceChildren(...parts);
+  document.querySelectorAll("article details").forEach((folded) => { folded.open = true; });
+}"""
+CUT_OFF_ON_PAPER = """() =>
+  [...document.querySelectorAll("article :is(pre, table, .text_html, .katex-html, .eqno)")]
+  .filter((box) => box.getBoundingClientRect().right > innerWidth + 1
+    || (getComputedStyle(box).overflowX !== "visible" && box.scrollWidth > box.clientWidth + 1))
+  .map((box) => box.textContent.trim().slice(0, 80))"""
+
+
+def test_nothing_is_cut_off_on_paper(browser: Browser, address: str) -> None:
+    """A window scrolls what is too wide for it; a sheet of A4 between its margins cannot."""
+    tab = browser.new_page(viewport={"width": 672, "height": 950})
+    tab.emulate_media(media="print")
+    tab.goto(f"{address}/{pages()[0]}", wait_until="domcontentloaded")
+    tab.evaluate(GATHER, [f"/{name}" for name in pages()])
+    assert tab.locator("article pre").count() > 100
+    assert not tab.evaluate(CUT_OFF_ON_PAPER)
+    tab.close()
+
+
+def test_paper_shows_the_page_and_nothing_to_press(browser: Browser, site: Path) -> None:
+    """Questions without answers, no navigation, and dark ink, whatever the theme."""
+    tab = browser.new_page(color_scheme="dark")
+    tab.goto((site / "book" / "inference.html").as_uri())
+    tab.emulate_media(media="print")
+    opened, closed = tab.locator(".quiz details").nth(0), tab.locator(".quiz details").nth(1)
+    opened.evaluate("option => { option.open = true; }")
+    assert opened.locator(".quiz-answer").is_visible()
+    assert closed.locator("summary").is_visible()
+    assert not closed.locator(".quiz-answer").is_visible()
+    assert tab.locator("article h1").is_visible()
+    for pressed in ("nav", "#jb-print-docs-body", "details.hide", ".controls"):
+        assert not [box for box in tab.locator(pressed).all() if box.is_visible()], pressed
+    theme = "document.documentElement.dataset.theme"
+    tab.evaluate(f"addEventListener('beforeprint', () => {{ window.printed = {theme}; }})")
+    tab.pdf()
+    assert tab.evaluate("printed") == "light"
+    assert tab.evaluate(theme) == "dark"
+    tab.close()
 
 
 def test_the_search_says_which_term_it_found(browser: Browser, site: Path) -> None:

@@ -18,6 +18,20 @@
   addEventListener("resize", mend);
 })();
 
+// And paper gets the light theme: pale letters on white cannot be read, and browsers leave out the
+// dark page behind them.
+(() => {
+  const page = document.documentElement.dataset;
+  let theme = "";
+  addEventListener("beforeprint", () => {
+    theme = page.theme;
+    page.theme = "light";
+  });
+  addEventListener("afterprint", () => {
+    page.theme = theme;
+  });
+})();
+
 // And the search says which term of the glossary it has found: by itself it names the page alone.
 addEventListener("load", () => {
   const results = document.getElementById("search-results");

@@ -116,7 +116,7 @@ def draw_graph(ax: Axes) -> None:
             names.get(node, node),
             ha="center",
             va="center",
-            fontsize=9.5,
+            fontsize=10.5,
             bbox={"boxstyle": "round,pad=0.35", "facecolor": "none", "edgecolor": figures.INK},
         )
     for start, end, path in _EDGES:
