@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import numpy as np
 import orjson
 
 import autograder
@@ -316,6 +317,7 @@ def grade(assignment: Assignment, submission: Submission, pool: Pool, secret: by
     shown = [_shown(entry, index) for index, entry in enumerate(sheet.entries)]
     tests: list[tuple[Given, Node]] = []
     early: list[tuple[Given, Node]] = []
+    kinds: dict[str, str] = {}
     with (
         Session(pool, large_packages(sheet.entries)) as session,
         answers_of(sheet.entries),
@@ -328,7 +330,7 @@ def grade(assignment: Assignment, submission: Submission, pool: Pool, secret: by
                 cell["outputs"] = [_safe(o) for o in ran.outputs]
             elif entry.role is Role.TEST:
                 assert entry.origin is not None
-                result, cell["outputs"] = _test(
+                result, cell["outputs"], kinds[entry.origin.name] = _test(
                     assignment, submission, entry.origin, session, secret
                 )
                 grades[result.grade_id] = result
@@ -340,16 +342,20 @@ def grade(assignment: Assignment, submission: Submission, pool: Pool, secret: by
                 result = _written(entry)
                 grades[result.grade_id] = result
         for origin, cell in early:  # perhaps the answer stands below the cell that grades it
-            result, outputs = _test(assignment, submission, origin, session, secret)
+            result, outputs, kind = _test(assignment, submission, origin, session, secret)
             if result.score != 0:
                 grades[result.grade_id], cell["outputs"] = result, outputs
+                kinds[origin.name] = kind
                 sheet.repairs.append(f"{result.grade_id} was above the answer; it ran at the end")
-    if submission is not assignment.solution:
+    if submission is assignment.solution:
+        assignment.kinds.update(kinds)
+    else:
         for origin, cell in tests:
-            if said := _unearnable(assignment, origin, grades[origin.name], sheet, pool, secret):
-                grades[origin.name], cell["outputs"] = _failed(
-                    origin.name, origin.points, Verdict.INTERNAL, said
-                )
+            name, points = origin.name, origin.points
+            if said := _unearnable(assignment, origin, grades[name], sheet, pool, secret):
+                grades[name], cell["outputs"] = _failed(name, points, Verdict.INTERNAL, said)
+            elif said := _unscored(assignment, name, kinds[name], pool, secret):
+                grades[name], cell["outputs"] = _failed(name, points, Verdict.WRONG, said)
     notebook = _notebook(assignment, shown)
     return Graded(
         student=submission.student,
@@ -381,13 +387,32 @@ def _unearnable(
     asked = assignment.asked(origin)
     if asked and not _is_written(asked, sheet.entries):
         return ""
-    if not assignment.solved:
-        solution = grade(assignment, assignment.solution, pool, secret)
-        assignment.solved.update({g.grade_id: g for g in solution.grades})
-    best = assignment.solved[origin.name]
+    best = _solved(assignment, pool, secret)[origin.name]
     if (best.score, best.verdict, best.headline) != (0, result.verdict, result.headline):
         return ""
     return f"the graded cell fails with the solution, too: {result.headline}"
+
+
+def _unscored(assignment: Assignment, name: str, kind: str, pool: Pool, secret: bytes) -> str:
+    """Why a cell that went well earned nothing, as a sentence; empty if that is not so.
+
+    Its last line computes the points, as it does with the solution. An answer that makes something
+    else of it, a list of them, must not have them all for that.
+    """
+    if kind in ("", _NUMBER):
+        return ""
+    _solved(assignment, pool, secret)
+    if assignment.kinds[name] != _NUMBER:
+        return ""
+    return f"the graded cell computes its points with the answer, and got no number: {kind}"
+
+
+def _solved(assignment: Assignment, pool: Pool, secret: bytes) -> Mapping[str, CellGrade]:
+    """What the solution earns, by `grade_id`."""
+    if not assignment.solved:
+        solution = grade(assignment, assignment.solution, pool, secret)
+        assignment.solved.update({g.grade_id: g for g in solution.grades})
+    return assignment.solved
 
 
 def _unread(assignment: Assignment, submission: Submission, pool: Pool) -> Graded:
@@ -532,14 +557,21 @@ def _run(session: Session, entry: Entry, name: str, asked: Sequence[str]) -> Cel
         return CellResult(failure.verdict, [output], failure, 0.0)
 
 
+# What the last line of a graded cell may be: the points.
+_NUMBER = "a number"
+
+
 def _test(
     assignment: Assignment,
     submission: Submission,
     origin: Given,
     session: Session,
     secret: bytes,
-) -> tuple[CellGrade, list[Node]]:
-    """Run a graded cell, here, with handles for the student's names."""
+) -> tuple[CellGrade, list[Node], str]:
+    """Run a graded cell, here, with handles for the student's names.
+
+    The third result says what its last line was: a number, another type's name, or nothing.
+    """
     name, points = origin.name, origin.points
     start = time.monotonic()
     found: dict[str, Any] = {}
@@ -561,28 +593,33 @@ def _test(
                 value = cells.evaluate(origin.source, dict(found))
     except Failure as failure:
         said = failure.message or "".join(failure.kinds[:1])
-        return _failed(name, points, failure.verdict, said)
+        return *_failed(name, points, failure.verdict, said), ""
     except AssertionError as error:
-        return _failed(name, points, Verdict.WRONG, str(error) or "an assertion does not hold")
+        said = str(error) or "an assertion does not hold"
+        return *_failed(name, points, Verdict.WRONG, said), ""
     except (Exception, SystemExit) as error:
         if lacks := _lacking(origin.source, error):
-            return _failed(name, points, Verdict.INTERNAL, lacks)
+            return *_failed(name, points, Verdict.INTERNAL, lacks), ""
         if absent := _used_otherwise(found.values(), error):
-            return _failed(name, points, absent.verdict, absent.message)
+            return *_failed(name, points, absent.verdict, absent.message), ""
         verdict = Verdict.INTERNAL if _is_ours(error) else Verdict.ERROR
-        return _failed(name, points, verdict, f"{type(error).__name__}: {error}")
+        said = f"{type(error).__name__}: {error}"
+        return *_failed(name, points, verdict, said), ""
     finally:
         session.spend(time.monotonic() - start)
     if isinstance(value, Report):
-        return _reported(name, points, value)
-    score = points
+        return *_reported(name, points, value), ""
+    score, kind = points, "" if value is None else type(value).__name__
+    if isinstance(value, np.ndarray) and not value.ndim:
+        value = value[()]
     if isinstance(value, numbers.Real) and not isinstance(value, bool):  # NumPy's numbers, too
+        kind = _NUMBER
         within: Any = min(max(value, 0.0), points)  # a whole number may be too large for a float
         score = float(within) if value == value else 0.0
     verdict = Verdict.PASS if score == points else Verdict.WRONG
     said = f"{number(score)} of {number(points)} points" if score != points else ""
     shown = _result({"text/plain": repr(score)})
-    return CellGrade(name, name, points, score, verdict, said), [shown]
+    return CellGrade(name, name, points, score, verdict, said), [shown], kind
 
 
 def _used_otherwise(found: Iterable[Any], error: BaseException) -> Failure | None:

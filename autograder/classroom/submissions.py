@@ -122,6 +122,7 @@ class Assignment:
         release: the notebook as students get it, cell by cell the same.
         names: the names that students define; all others in a graded cell are the instructor's.
         solved: what the solution earns, by `grade_id`; empty until somebody wants to know.
+        kinds: what the last line of each graded cell then is, as `grading` has it.
     """
 
     name: str
@@ -129,6 +130,7 @@ class Assignment:
     release: NotebookNode
     names: tuple[str, ...]
     solved: dict[str, Any] = field(default_factory=dict, compare=False)
+    kinds: dict[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
     def load(cls, course: Path, name: str) -> Assignment:

@@ -194,7 +194,7 @@ class TestPlainTests:
                 if each.code and "check" not in each.source:
                     session.run(each.source, "x")
             origin = Given.of(cell, cell)
-            grade, (output, *_) = _test(desk.assignment, submission, origin, session, SECRET)
+            grade, (output, *_), _ = _test(desk.assignment, submission, origin, session, SECRET)
         return grade, output
 
     def test_no_exception_is_full_points(self, desk):
@@ -385,6 +385,37 @@ class TestAFaultOfTheGradedCells:
         test = "assert double(2) == 4"
         found = [r.grades[0].score for r in graded(test, self.RIGHT, self.WRONG, solution="pass")]
         assert found == [2, None]
+
+    @pytest.mark.parametrize(
+        ("returned", "kind"),
+        [
+            ("__import__('numpy').ones((0, 3))", "ndarray"),
+            ("__import__('numpy').ones(4)", "ndarray"),
+            ("type('F', (float,), {'__eq__': lambda *_: 'x'})()", ""),
+            ("[]", ""),
+        ],
+    )
+    def test_points_that_are_no_number_are_none(self, returned, kind, graded):
+        """What they are computed with is the answer, which may make anything of them."""
+        test = "1.0 * (double(1) == 2) + 1.0 * (double(2) == 4)"
+        wrong, right = (
+            r.grades[0] for r in graded(test, f"def double(x):\n    return {returned}", self.RIGHT)
+        )
+        assert (wrong.score, wrong.verdict) == (0, Verdict.WRONG)
+        assert wrong.headline.endswith(f"got no number: {kind}" if kind else "0 of 2 points")
+        assert right.score == 2
+
+    def test_a_number_in_an_array_without_axes_is_one(self, graded):
+        answer = "import numpy as np\ndef double(x):\n    return np.array(2 * x)"
+        for test, score in (("double(1) - 1", 1), ("double(1) - 2", 0)):
+            (result,) = graded(test, answer)
+            assert result.score == score
+
+    @pytest.mark.parametrize("last", ["double(2)", "str(double(2))", "print(double(2))", "[2]"])
+    def test_a_last_line_that_is_no_number_with_the_solution_is_only_shown(self, last, graded):
+        answer = "import numpy as np\ndef double(x):\n    return np.array([2 * x])"
+        (result,) = graded(f"assert double(1) == 2\n{last}", answer, solution="return [2 * x]")
+        assert result.score == 2
 
     def test_a_right_cell_excuses_nobody(self, graded):
         found = [r.grades[0] for r in graded("assert double(2) == 4", self.RIGHT, self.WRONG)]
