@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import struct
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,8 @@ _STREAMS = ("stdout", "stderr")
 # Text and pictures. HTML and scripts that a student made must not reach an instructor's browser.
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _MAX_MESSAGE = 5_000
+# A small file may hold an enormous picture: a browser that shows it takes four bytes a pixel.
+_MAX_PIXELS = 50_000_000
 # What an output counts besides its text: an empty one takes room, too.
 _OUTPUT_BYTES = 100
 _MAX_KINDS = 20
@@ -42,11 +46,21 @@ def _output(item: Any) -> tuple[dict[str, Any], int]:
     if picture is not None:
         if type(picture) is not str or not _BASE64.fullmatch(picture):
             raise wire.WireError("malformed outputs")
-        data["image/png"] = picture
+        if _can_be_shown(picture):
+            data["image/png"] = picture
     output = {"output_type": kind, "data": data, "metadata": {}}
     if kind == "execute_result":
         output["execution_count"] = _get(item, "execution_count", int)
     return output, sum(map(len, data.values()))
+
+
+def _can_be_shown(picture: str) -> bool:
+    """Whether base64 text begins as a PNG does, and a browser has room for its pixels."""
+    if len(picture) < 36:
+        return False
+    head = base64.b64decode(picture[:32])
+    width, height = struct.unpack(">II", head[16:])
+    return head.startswith(b"\x89PNG\r\n\x1a\n") and width * height <= _MAX_PIXELS
 
 
 def error(tree: Any) -> tuple[tuple[str, ...], str, str]:

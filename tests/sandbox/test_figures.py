@@ -163,6 +163,27 @@ def test_what_a_cell_shows_is_drawn_once(worker: Worker, shown: str) -> None:
     assert worker.value("times") == 1
 
 
+@pytest.mark.parametrize(
+    ("made", "kinds"),
+    [
+        ("b'PNG'", ["text/plain"]),
+        ("40 * b'PNG'", ["text/plain"]),
+        ("png(20_000, 2_000)", ["image/png", "text/plain"]),
+        ("png(60_000, 60_000)", ["text/plain"]),
+    ],
+)
+def test_pictures_that_no_browser_can_show_are_left_out(
+    worker: Worker, made: str, kinds: list[str]
+) -> None:
+    worker.execute(
+        "import struct\ndef png(width, height):\n"
+        "    head = struct.pack('>I4sII', 13, b'IHDR', width, height)\n"
+        "    return b'\\x89PNG\\r\\n\\x1a\\n' + head + bytes(200)"
+    )
+    source = f"class Picture:\n    def _repr_png_(self):\n        return {made}\nPicture()"
+    assert [sorted(o["data"]) for o in worker.execute(source).outputs] == [kinds]
+
+
 def test_what_only_looks_like_a_figure_saves_itself() -> None:
     class Grid:
         def savefig(self, file: io.BytesIO, **options: Any) -> None:
