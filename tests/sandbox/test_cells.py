@@ -200,8 +200,8 @@ def test_a_timeout_says_where(worker: Worker) -> None:
     assert worker.execute("1").verdict is Verdict.CRASH
 
 
-def test_ordinary_notebook_code_works(worker: Worker) -> None:
-    source = """
+ORDINARY = (
+    """
 import dataclasses, json, pathlib, random, sqlite3, statistics, tempfile, pickle
 import numpy as np
 from numpy import random as npr
@@ -216,12 +216,19 @@ with tempfile.TemporaryDirectory() as folder:
 pickle.loads(pickle.dumps(P(3)))
 np.linalg.svd(np.random.default_rng().normal(size=(64, 64)))
 json.dumps({"a": random.random()})
+""",
+    """
 import matplotlib.pyplot as plt
 fig, ax = plt.subplots(); ax.hist(np.random.randn(100)); ax.set_title(r"$\\sigma^2$ β")
-fig.savefig("figure.pdf")
-"""
-    result = worker.execute(source)
-    assert result.failure is None, (result.failure.message, result.failure.traceback)
+""",
+    'fig.savefig("figure.pdf")',
+)
+
+
+def test_ordinary_notebook_code_works(worker: Worker) -> None:
+    for source in ORDINARY:
+        result = worker.execute(source)
+        assert result.failure is None, (result.failure.message, result.failure.traceback)
 
 
 @pytest.mark.parametrize(
