@@ -274,9 +274,71 @@ def trains_on_the_validation_set(start, training, validation, rates, steps=5):
     return find("learning_rate_sweep").reference(start, validation, validation, rates, steps)
 
 
+def covariances_without_signs(X):
+    return np.abs(find("covariance").reference(X))
+
+
+def counts_as_zero_below(share):
+    """The reference of `condition_number` with another share of the largest eigenvalue."""
+
+    def answer(X):
+        X = X - X.mean(axis=0)
+        eigenvalues = np.linalg.eigvalsh(X.T @ X / len(X))
+        return (
+            np.inf
+            if eigenvalues[0] <= share * eigenvalues[-1]
+            else np.divide(*eigenvalues[[-1, 0]])
+        )
+
+    return answer
+
+
+def everywhere(value, shape=None):
+    """An answer that looks at nothing but the shape of its argument."""
+    return lambda X, *args, **kwargs: np.full(shape or X.shape, value)
+
+
+def scales_with_zero_deviation(X, feature_range=(0, 1)):
+    a, b = feature_range
+    with np.errstate(invalid="ignore"):
+        unit = (X - X.min(axis=0)) / np.where(X.std(axis=0) == 0, 1, np.ptp(X, axis=0))
+    return a + (b - a) * unit
+
+
+def normalizes_and_mends_nan(X):
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.nan_to_num((X - X.mean(axis=0)) / np.ptp(X, axis=0))
+
+
+def asks_for_the_ends_only(X):
+    return (X - X.mean(axis=0)) / np.where(X[0] == X[-1], 1, X.std(axis=0))
+
+
+def standardizes_and_clips(X):
+    return np.clip(find("standardize").reference(X), -3, 3)
+
+
+def takes_the_size_of_the_bias(b, gamma, beta, mean, var):
+    return gamma, beta, mean - np.abs(b), var
+
+
 # Answers that are not in the catalogue, what they earn, and seeds with which they once earned more,
-# or less, than with others.
+# or less, than with others; some once earned the same too much with all.
 UNKNOWN = [
+    ("covariance", covariances_without_signs, 2, (0, 1, *range(2000, 2012))),
+    ("covariance", lambda X: np.ones((X.shape[1], X.shape[1])), 0, (0, 1)),
+    ("covariance", lambda X: np.eye(X.shape[1]), 0, (0, 1)),
+    ("condition_number", lambda X: np.inf, 0, (0, 1)),
+    ("condition_number", counts_as_zero_below(1e-10), 4, (0, 1)),
+    ("pca_whiten", everywhere(1.0), 0, (0, 1)),
+    ("zca_whiten", everywhere(1.0), 0, (0, 1)),
+    ("zca_whiten", everywhere(1.0, (1, 4000)), 0, (0,)),
+    ("normalize", everywhere(5e-324), 0, (0, 1)),
+    ("min_max_scale", scales_with_zero_deviation, 6, (0, 1)),
+    ("mean_normalize", normalizes_and_mends_nan, 5, (0, 1)),
+    ("standardize", asks_for_the_ends_only, 6, (0, 1)),
+    ("standardize", standardizes_and_clips, 6, (0, 1)),
+    ("fold_bias", takes_the_size_of_the_bias, 2, range(2000, 2012)),
     ("standardize", divides_by_a_little_more, 6, (0, 1)),
     ("Scaler", ScalerThatClips, 6, (0, 1, 2)),
     ("layernorm_forward", sums_in_float32, 10, (1, 17, 48)),

@@ -1382,7 +1382,7 @@ def biased_layer(rng, eps=1e-5):
     """The sums x W of a batch, and the six vectors of the layer: one bias, gamma, beta, mean, var."""
     sums = batch(rng, samples=6) * 0.01
     gamma, beta = affine(rng)
-    b = rng.normal(size=4) * 4
+    b = rng.uniform(1, 8, size=4) * np.array([1.0, -1.0, 1.0, -1.0])
     mean = batch(rng).mean(axis=0) * 0.01 + 10 + b
     var = rng.uniform(900, 2500, size=4)
     return sums, b, gamma, beta, mean, var
@@ -1489,6 +1489,25 @@ def subtracts_the_folded_bias_from_beta(b, gamma, beta, mean, var):
 def adds_the_bias_to_the_mean(b, gamma, beta, mean, var):
     """The bias is added to the kept mean where it must be subtracted."""
     return gamma.copy(), beta.copy(), mean + b, var.copy()
+
+
+@mistake(
+    earns=2,
+    hint="The old mean is one of sums with b. The sums become smaller by b, and so does their mean: what "
+    "is subtracted from what?",
+)
+def subtracts_the_mean_from_the_bias(b, gamma, beta, mean, var):
+    """The new mean is b - mean, the right one with the opposite sign."""
+    return gamma.copy(), beta.copy(), b - mean, var.copy()
+
+
+@mistake(
+    earns=1,
+    hint="β is added after the normalization and holds nothing of b. Only the kept mean does.",
+)
+def subtracts_the_bias_from_mean_and_beta(b, gamma, beta, mean, var):
+    """The bias is subtracted from the kept mean, and from β, too."""
+    return gamma.copy(), beta - b, mean - b, var.copy()
 
 
 @mistake(
@@ -1760,6 +1779,8 @@ CHAPTER = Chapter(
                 folds_the_bias_into_beta,
                 subtracts_the_folded_bias_from_beta,
                 adds_the_bias_to_the_mean,
+                subtracts_the_mean_from_the_bias,
+                subtracts_the_bias_from_mean_and_beta,
                 folds_the_bias_twice,
                 divides_the_bias_first,
                 changes_the_variance,

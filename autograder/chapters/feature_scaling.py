@@ -162,7 +162,14 @@ def in_small_units(rng):
     """
     X = table(rng)
     X = (X - X.mean(axis=0)) / X.std(axis=0)
-    return X * np.array([1e-5, 1e-9, 1e-9, 1e-9]) + np.array([2e-4, 1e-7, 1e-7, 1e-7])
+    # The values of the last column lie less than 1e-9 apart.
+    return X * np.array([1e-5, 1e-9, 1e-9, 2.5e-10]) + np.array([2e-4, 1e-7, 1e-7, 1e-7])
+
+
+def beside_the_first(scaled):
+    """The columns' deviations, divided by the first one's: a common factor is asked for elsewhere."""
+    std = scaled.std(axis=0)
+    return std / std[0]
 
 
 def whole_numbers(rng):
@@ -206,7 +213,7 @@ def any_range(f, rng):
 @probe(1)
 def constant_column_becomes_the_lower_bound(f, rng):
     """A column that never varies becomes the lower bound of the range, not NaN."""
-    X = with_constant_column(rng, 3.5)
+    X = with_constant_column(rng, 8.1, rows=12)  # its computed deviation is not 0
     unit = f(X.copy())
     return {
         "the constant column for (0, 1)": unit[:, 1],
@@ -498,10 +505,8 @@ def mean_zero_and_range_one(f, rng):
     }
 
 
-@probe(1)
-def constant_column_becomes_zero(f, rng):
-    """A column that never varies becomes 0, not NaN."""
-    X = with_constant_column(rng, 3.5)
+def _with_a_constant_column(f, rng, value, rows=7):
+    X = with_constant_column(rng, value, rows)
     scaled = f(X.copy())
     return {
         "the constant column": scaled[:, 1],
@@ -511,6 +516,18 @@ def constant_column_becomes_zero(f, rng):
         "the change of the other columns when the constant one is there": without(scaled)
         - f(without(X)),
     }
+
+
+@probe(1)
+def constant_column_becomes_zero(f, rng):
+    """A column that never varies becomes 0, not NaN."""
+    return _with_a_constant_column(f, rng, 3.5)
+
+
+@probe(1)
+def column_without_a_range_becomes_zero(f, rng):
+    """A column that never varies becomes 0, not NaN."""
+    return _with_a_constant_column(f, rng, 0.1, rows=12)  # its computed deviation is not 0
 
 
 @mistake(
@@ -679,7 +696,9 @@ def mean_zero(f, rng):
 @probe(1)
 def unit_standard_deviation(f, rng):
     """Each column has standard deviation 1, by the formula that divides by N."""
-    X = table(rng)
+    X = table(rng, rows=20)
+    X[2] += 50 * SPREAD  # more than four deviations from the mean: nobody asked for a cut
+    X[[1, -1], 0] = X[0, 0]  # a column whose ends agree may vary in between
     scaled = f(X.copy())
     return {
         "the column standard deviations": scaled.std(axis=0),
@@ -938,7 +957,7 @@ def inverse_transform_undoes_transform(C, rng):
 
 @probe(1)
 def scaler_survives_a_constant_column(C, rng):
-    """A column that was constant in `fit` is centered only, and comes back unchanged."""
+    """A column that was constant in `fit`, and no other, is centered only, and comes back unchanged."""
     train = with_constant_column(rng, 8.1, rows=12)
     test = table(rng, rows=3)
     scaler = C()
@@ -952,7 +971,15 @@ def scaler_survives_a_constant_column(C, rng):
     other = C()
     other.fit(without(train))
     change = without(Z) - other.transform(without(train))
-    return {**seen, "the change of the other columns when the constant one is there": change}
+    X, third = in_small_units(rng), C()
+    third.fit(X.copy())
+    return {
+        **seen,
+        "the change of the other columns when the constant one is there": change,
+        "the deviations for small numbers, beside that of the first column": beside_the_first(
+            third.transform(X.copy())
+        ),
+    }
 
 
 @probe(1)
@@ -1210,6 +1237,23 @@ class ScalerAddsAnEpsilon:
         return Z * self.scale_ + self.mean_
 
 
+@mistake(earns=10, hint=FLOOR_HINT)
+class ScalerTakesASmallDeviationForNone:
+    """A column that varied by very little in `fit` is treated like one that never varied."""
+
+    def fit(self, X):
+        std = X.std(axis=0)
+        self.mean_ = X.mean(axis=0)
+        self.scale_ = np.where(std < 1e-8, 1, std)
+        return self
+
+    def transform(self, X):
+        return (X - self.mean_) / self.scale_
+
+    def inverse_transform(self, Z):
+        return Z * self.scale_ + self.mean_
+
+
 @mistake(earns=10, hint=IN_PLACE_HINT)
 class ScalerChangesItsInput:
     """`transform` works in place, so that the caller's data are gone."""
@@ -1247,7 +1291,7 @@ class ScalerDividesByNMinus1:
 
 
 @mistake(
-    earns=5,
+    earns=4,
     hint="The variance has squared units. Its square root, the standard deviation, has those of X.",
 )
 class ScalerDividesByTheVariance:
@@ -1363,16 +1407,20 @@ def values_beyond_the_training_range_are_kept(f, rng):
 
 @probe(1)
 def splits_with_a_constant_column(f, rng):
-    """A column that never varies in the training split is centered only, in both splits."""
+    """A column that never varies in the training split, and no other, is centered only, in both splits."""
     X, T = with_constant_column(rng, 8.1, rows=12), table(rng, rows=4)
     train, test = f(X.copy(), T.copy())
     others, same = f(without(X), without(T))
+    small = in_small_units(rng)
     return {
         "the constant column of the training split": explained_residue(train[:, 1]),
         "the same column of the test split": test[:, 1],
         "the change of the other training columns when the constant one is there": without(train)
         - others,
         "the change of the other test columns": without(test) - same,
+        "the deviations for small numbers, beside that of the first column": beside_the_first(
+            f(small.copy(), small[:3].copy())[0]
+        ),
     }
 
 
@@ -1512,6 +1560,14 @@ def splits_add_an_epsilon(X_train, X_test):
     return (X_train - mean) / std, (X_test - mean) / std
 
 
+@mistake(earns=6, hint=FLOOR_HINT)
+def splits_take_a_small_deviation_for_none(X_train, X_test):
+    """A column that varies by very little in the training split is treated like one that never varies."""
+    mean, std = X_train.mean(axis=0), X_train.std(axis=0)
+    std = np.where(std < 1e-8, 1, std)
+    return (X_train - mean) / std, (X_test - mean) / std
+
+
 @mistake(earns=6, hint=IN_PLACE_HINT)
 def splits_change_their_input(X_train, X_test):
     """The splits are scaled in place, so that the caller's data are gone."""
@@ -1588,7 +1644,7 @@ CHAPTER = Chapter(
             reference=mean_normalize,
             probes=(
                 mean_zero_and_range_one,
-                constant_column_becomes_zero,
+                column_without_a_range_becomes_zero,
                 takes_whole_numbers,
                 leaves_its_input_alone,
                 small_units,
@@ -1679,6 +1735,7 @@ CHAPTER = Chapter(
                 KeepsTheFirstFit,
                 ScalerDividesByZero,
                 ScalerAddsAnEpsilon,
+                ScalerTakesASmallDeviationForNone,
                 ScalerChangesItsInput,
                 ScalerDividesByNMinus1,
                 ScalerDividesByTheVariance,
@@ -1711,6 +1768,7 @@ CHAPTER = Chapter(
                 splits_divide_by_n_minus_1,
                 splits_divide_by_zero,
                 splits_add_an_epsilon,
+                splits_take_a_small_deviation_for_none,
                 splits_change_their_input,
             ),
             alternatives=(scale_splits_together, scale_splits_by_comprehension),

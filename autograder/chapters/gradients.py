@@ -47,6 +47,16 @@ def network(rng, sizes, gain):
     ]
 
 
+def with_a_sample(X, W, u):
+    """The table with another first sample: as many entries of its x W as it has features are u."""
+    X[0] = np.linalg.solve(W[:, : len(W)].T, np.full(len(W), u))
+    return X
+
+
+# Just outside of the margins, where the slopes are below 2 % of tanh's and of the sigmoid's largest.
+EDGE_OF_TANH = np.arctanh(0.98997)
+EDGE_OF_SIGMOID = np.log(0.00501 / 0.99499)
+
 SQUARE = (10, 10, 10, 10)
 """Equal widths: a transposed or misplaced matrix multiplies without an error, and shows."""
 
@@ -120,6 +130,16 @@ def asks_for_both_ends_at_once(a, low=-1.0, high=1.0, margin=0.005):
     """No value is ever counted, as when it has to be near both ends at once."""
     room = margin * (high - low)
     return np.mean((a < low + room) & (a > high - room))
+
+
+@mistake(
+    earns=3,
+    hint="That is right only where `low` is `-high`, as for tanh. A sigmoid lies between 0 and 1: compare "
+    "with each of the two ends.",
+)
+def measures_the_distance_from_zero(a, low=-1.0, high=1.0, margin=0.005):
+    """The absolute value is compared with the upper end alone, so that `low` is never looked at."""
+    return np.mean(np.abs(a) > high - margin * (high - low))
 
 
 @mistake(hint="What you counted is the complement: the units that are *not* saturated.")
@@ -271,13 +291,15 @@ def _statistics(f, X, weights, activation):
 @probe(2)
 def statistics_of_tanh_layers(f, rng):
     """Mean, standard deviation and saturated fraction of each tanh layer are right."""
-    return _statistics(f, rng.normal(size=(60, 10)) + 0.3, network(rng, SQUARE, 3.0), "tanh")
+    X, weights = rng.normal(size=(60, 10)) + 0.3, network(rng, SQUARE, 3.0)
+    return _statistics(f, with_a_sample(X, weights[0], EDGE_OF_TANH), weights, "tanh")
 
 
 @probe(2)
 def statistics_of_sigmoid_layers(f, rng):
     """Mean, standard deviation and saturated fraction of each sigmoid layer are right."""
-    return _statistics(f, rng.normal(size=(60, 10)), network(rng, SQUARE, 9.0), "sigmoid")
+    X, weights = rng.normal(size=(60, 10)), network(rng, SQUARE, 9.0)
+    return _statistics(f, with_a_sample(X, weights[0], EDGE_OF_SIGMOID), weights, "sigmoid")
 
 
 @probe(2)
@@ -291,7 +313,8 @@ def statistics_of_relu_layers(f, rng):
 @probe(1)
 def statistics_of_layers_of_any_width(f, rng):
     """Layers may become wider and narrower, and there is one entry for each weight matrix."""
-    return _statistics(f, rng.normal(size=(20, 7)), network(rng, RECTANGULAR, 2.0), "tanh")
+    X, weights = rng.normal(size=(20, 7)), network(rng, RECTANGULAR, 2.0)
+    return _statistics(f, with_a_sample(X, weights[0], EDGE_OF_TANH), weights, "tanh")
 
 
 @probe(1, hidden=True)
@@ -313,6 +336,25 @@ def feeds_x_to_every_layer(X, weights, activation):
         flat = {"relu": h == 0, "tanh": abs(h) > 0.99, "sigmoid": abs(h - 0.5) > 0.495}
         flat = flat[activation]
         rows.append([h.mean(), h.std(), flat.mean()])
+    mean, std, saturated = np.array(rows).T
+    return {"mean": mean, "std": std, "saturated": saturated}
+
+
+@mistake(
+    earns=5,
+    hint="Saturated is what `saturated_fraction` counts: by the distance from the ends of the function. "
+    "That the slope is below 2 % says nearly the same, but not quite.",
+)
+def calls_a_small_slope_saturated(X, weights, activation):
+    """Tanh counts as saturated where its slope is below 0.02, not where it is near an end."""
+    h = X
+    rows = []
+    for W in weights:
+        u = h @ W
+        f = {"relu": np.maximum(u, 0), "tanh": np.tanh(u), "sigmoid": 1 / (1 + np.exp(-u))}
+        h = f[activation]
+        flat = {"relu": h == 0, "tanh": 1 - h**2 < 0.02, "sigmoid": abs(h - 0.5) > 0.495}
+        rows.append([h.mean(), h.std(), flat[activation].mean()])
     mean, std, saturated = np.array(rows).T
     return {"mean": mean, "std": std, "saturated": saturated}
 
@@ -2015,6 +2057,7 @@ CHAPTER = Chapter(
                 counts_the_upper_end_only,
                 counts_the_lower_end_only,
                 asks_for_both_ends_at_once,
+                measures_the_distance_from_zero,
                 counts_the_unsaturated,
                 takes_the_margin_as_a_distance,
                 takes_half_of_the_range,
@@ -2043,6 +2086,7 @@ CHAPTER = Chapter(
             ),
             mistakes=(
                 feeds_x_to_every_layer,
+                calls_a_small_slope_saturated,
                 measures_before_the_activation,
                 forgets_the_activation,
                 walks_through_the_layers_backwards,

@@ -127,8 +127,13 @@ def too_few_rows(rng):
     return rng.normal(size=(5, 12)) * 3 + 20
 
 
-def covariance_of(Z):
-    """The covariance of a result, whatever its shape; the student's own function is not asked."""
+def covariance_of(Z, D):
+    """The covariance of a result of D columns; the student's own function is not asked.
+
+    That of thousands of columns would take us long.
+    """
+    if np.shape(Z)[1:] != (D,):
+        raise ValueError(f"the result has shape {np.shape(Z)} where {D} columns are expected")
     Z = np.asarray(Z, dtype=float)
     Z = Z - Z.mean(axis=0)
     return Z.T @ Z / len(Z)
@@ -141,6 +146,8 @@ def size_of(Z):
         return "NaN or infinite"
     if not Z.any():
         return "finite, but 0 everywhere"
+    if not np.ptp(Z, axis=0).any():
+        return "finite, but the same for every sample"
     largest = np.abs(Z - Z.mean(axis=0)).max()
     return "finite" if largest <= 2 * np.sqrt(len(Z)) else "finite, but too large for white data"
 
@@ -194,6 +201,7 @@ def one_feature_gives_a_matrix(f, rng):
 def leaves_its_input_alone(f, rng):
     """The table that you are given is left as it was, and the result is right."""
     X = cloud(rng)
+    X[:, 0] *= -np.sign(covariance_of(X, 3)[0, 1])  # one covariance is negative
     result = f(X)
     return {"X": Argument(X), "the result": result}
 
@@ -203,9 +211,11 @@ def far_from_the_origin(f, rng):
     """Data moved far from the origin (mean 10⁸, deviations about 1) have the same covariance."""
     X = np.round(white(rng, 8, 2) * 4) / 4  # these stay exact when so much is added
     near, far = f(X), f(X + 100_000_003)  # in float32 no mean is near
+    other = f(X @ np.array([[1.0, 1.0], [0.0, 1.0]]))
     return {
         "whether the covariance stays the same": bool(np.abs(far - near).max() < 1e-6),
         "whether the data vary at all": bool(np.trace(near) > 0.1),
+        "whether other data have another covariance": bool(np.abs(other - near).max() > 0.1),
     }
 
 
@@ -409,14 +419,17 @@ def a_common_unit_does_not_matter(f, rng):
 
 @probe(1)
 def redundant_features_are_infinite(f, rng):
-    """A feature that is constant, or a mixture of others, makes it infinite."""
+    """A feature that is constant, or a mixture of others, makes it infinite; a faint one does not."""
     tables = [np.full((4, 2), 2.5)]
     for _ in range(8):  # rounding leaves now a little more than zero, now a little less
         X = rng.normal(size=(12, 4)) + 1.0
         tables.append(np.column_stack([X, np.full(12, 3.5)]))
         tables.append(np.column_stack([X, X[:, 0] - X[:, 1]]))
         tables.append(np.column_stack([X[:, 0], 2 * X[:, 0], 1e-4 * X[:, 1]]))
-    return {"κ for 25 tables with a redundant feature": kind_of(*[f(X) for X in tables])}
+    return {
+        "κ for 25 tables with a redundant feature": kind_of(*[f(X) for X in tables]),
+        "κ for the eigenvalues 10¹¹, 10³ and 1": kind_of(f(cloud(rng, (1e11, 1e3, 1.0)))),
+    }
 
 
 @probe(1, hidden=True)
@@ -603,7 +616,7 @@ def condition_adds_an_epsilon(X):
     return eigenvalues[-1] / (eigenvalues[0] + 1e-5)
 
 
-@mistake(earns=1, hint=ROWS_HINT)
+@mistake(hint=ROWS_HINT)
 def condition_of_the_rows(X):
     """The rows were taken for features, and their N×N covariance is nearly always singular."""
     eigenvalues = np.linalg.eigvalsh(np.cov(X, bias=True))
@@ -670,6 +683,7 @@ def a_flat_direction_does_not_matter(f, rng):
     bowls = [bowl(rng, (5.0, 2.0, 0.0)) for _ in range(30)]  # the 0 may be rounded to either side
     return {
         "the limits of 30 bowls with the eigenvalues 5, 2, 0": [f(H) for H in bowls],
+        "the limit for diag(2, 5, 0)/10⁶": f(np.diag([2e-6, 5e-6, 0.0])),
         "the limit for diag(2, 5, 0)": f(np.diag([2.0, 5.0, 0.0])),
     }
 
@@ -712,6 +726,16 @@ def the_smallest_of_all_limits(H):
 
 
 @mistake(
+    earns=2,
+    hint="H is not 0, so its largest eigenvalue is not, and you may divide by it as it is. In a very "
+    "flat bowl even a small number more counts.",
+)
+def adds_an_epsilon_to_the_steepest(H):
+    """A small constant is added to the largest eigenvalue."""
+    return 2 / (np.linalg.eigvalsh(H)[-1] + 1e-8)
+
+
+@mistake(
     hint="The trace is the *sum* of the eigenvalues; the limit depends on the largest alone.",
 )
 def two_over_the_trace(H):
@@ -726,6 +750,17 @@ def two_over_the_trace(H):
 def two_over_the_diagonal(H):
     """The largest entry of H (which lies on its diagonal) is taken for the largest eigenvalue."""
     return 2 / np.diag(H).max()
+
+
+@mistake(
+    hint="H is the matrix of the bowl already. Take its own eigenvalues; there is no table here whose "
+    "covariance could be asked.",
+)
+def limit_of_the_covariance(H):
+    """H is taken for a table, and the eigenvalues are those of its covariance."""
+    X = H - H.mean(axis=0)
+    largest = np.linalg.eigvalsh(X.T @ X / len(X))[-1]
+    return 2 / largest if largest > 0 else np.inf
 
 
 @mistake(
@@ -792,6 +827,10 @@ def counts_the_steps(f, rng):
         "the steps for κ = 20, learning rate 1.8/λ_max": f(narrow, w.copy(), 0.45),
         "the steps for κ = 20, tol = 0.003": f(narrow, w.copy(), 0.25, tol=0.003),
         "the steps for κ = 1.5, a small learning rate": f(round_, v, 0.05),
+        # Given: the squares of gradient and distance fall to the target 28 steps before, 13 after.
+        "the steps for diag(4, 0.2) from (1, 2)": f(
+            np.diag([4.0, 0.2]), np.array([1.0, 2.0]), 0.25
+        ),
     }
 
 
@@ -817,6 +856,9 @@ def gives_up_honestly(f, rng):
 
     return {
         "the count above the limit 2/λ_max": f(H, w, 0.52, max_steps=40),
+        "the count above the limit, for a start on the flat axis": kind_of(
+            f(np.diag([4.0, 1.0]), np.array([0.0, 1.0]), 1.0, max_steps=40)
+        ),
         "the count when 7 steps are needed and max_steps is 7": kind_of(line(7, max_steps=7)),
         "the count when 8 steps are needed and max_steps is 7": line(8, max_steps=7),
         "the count when 200 steps are needed": kind_of(line(200, rate=0.03)),
@@ -827,7 +869,7 @@ def gives_up_honestly(f, rng):
 @probe(1)
 def leaves_the_start_alone(f, rng):
     """The start that you are given is left as it was, and the count is right."""
-    w = rng.uniform(5, 9, size=2) * np.array([1.0, -1.0])
+    w = rng.uniform(2, 3) * np.array([3.0, -1.0])
     steps = f(np.array([[5.0, 3.0], [3.0, 5.0]]), w, 0.125)
     return {"w0": Argument(w), "the steps": steps}
 
@@ -877,6 +919,24 @@ def counts_one_step_too_few(H, w0, learning_rate, tol=1e-6, max_steps=200):
         w = w - learning_rate * (H @ w)
         if w @ H @ w <= target:
             return steps
+    return np.inf
+
+
+@mistake(
+    earns=5,
+    hint="Above 2/λ_max the loss grows in the end, but a start without a part in the steep direction "
+    "may reach the target before. Count the steps, whatever the learning rate is.",
+)
+def gives_up_above_the_limit(H, w0, learning_rate, tol=1e-6, max_steps=200):
+    """Above the limit of the learning rate the answer is infinite before a step is taken."""
+    if learning_rate >= 2 / np.linalg.eigvalsh(H)[-1]:
+        return np.inf
+    target = tol * (w0 @ H @ w0)
+    w = w0
+    for steps in range(max_steps + 1):
+        if w @ H @ w <= target:
+            return steps
+        w = w - learning_rate * (H @ w)
     return np.inf
 
 
@@ -980,6 +1040,38 @@ def stops_at_a_small_gradient(H, w0, learning_rate, tol=1e-6, max_steps=200):
     w = w0
     for steps in range(max_steps + 1):
         if np.linalg.norm(H @ w) <= tol * first:
+            return steps
+        w = w - learning_rate * (H @ w)
+    return np.inf
+
+
+@mistake(
+    earns=3,
+    hint="The loss is ½ wᵀHw; the squared gradient is wᵀH²w, in which the steep directions count for "
+    "more. Compare losses.",
+)
+def stops_at_a_small_squared_gradient(H, w0, learning_rate, tol=1e-6, max_steps=200):
+    """The square of the gradient's size is compared with tol times the first one, not the loss."""
+    target = tol * np.sum((H @ w0) ** 2)
+    w = w0
+    for steps in range(max_steps + 1):
+        if np.sum((H @ w) ** 2) <= target:
+            return steps
+        w = w - learning_rate * (H @ w)
+    return np.inf
+
+
+@mistake(
+    earns=3,
+    hint="The loss is ½ wᵀHw: without H, the flat directions count for as much as the steep ones. "
+    "Compare losses.",
+)
+def stops_at_a_small_squared_distance(H, w0, learning_rate, tol=1e-6, max_steps=200):
+    """The squared distance from the minimum is compared with tol times the first one, not the loss."""
+    target = tol * (w0 @ w0)
+    w = w0
+    for steps in range(max_steps + 1):
+        if w @ w <= target:
             return steps
         w = w - learning_rate * (H @ w)
     return np.inf
@@ -1222,8 +1314,8 @@ def result_is_white(f, rng):
     uncorrelated = f(along_the_axes(rng), eps=0.0)
     return {
         "the column means": Z.mean(axis=0),
-        "the covariance of the result": covariance_of(Z),
-        "the covariance of the result, for uncorrelated features": covariance_of(uncorrelated),
+        "the covariance of the result": covariance_of(Z, 3),
+        "the covariance of the result, for uncorrelated features": covariance_of(uncorrelated, 4),
     }
 
 
@@ -1583,10 +1675,10 @@ def eps_shrinks_the_variances(f, rng):
     """Along a direction of variance λ the variance becomes λ/(λ + eps); eps is 10⁻⁵ if not given."""
     return {
         "the eigenvalues of the result's covariance for λ = 9, 2, 0.3 and eps = 0.5": (
-            np.linalg.eigvalsh(covariance_of(f(cloud(rng, (9.0, 2.0, 0.3)), eps=0.5)))
+            np.linalg.eigvalsh(covariance_of(f(cloud(rng, (9.0, 2.0, 0.3)), eps=0.5), 3))
         ),
         "the eigenvalues of the result's covariance for λ = 4e-5, 1e-5, 2.5e-6": (
-            np.linalg.eigvalsh(covariance_of(f(cloud(rng, (4e-5, 1e-5, 2.5e-6)))))
+            np.linalg.eigvalsh(covariance_of(f(cloud(rng, (4e-5, 1e-5, 2.5e-6))), 3))
         ),
     }
 
@@ -1928,6 +2020,8 @@ CHAPTER = Chapter(
                 two_over_the_flattest,
                 two_over_the_first,
                 the_smallest_of_all_limits,
+                adds_an_epsilon_to_the_steepest,
+                limit_of_the_covariance,
                 two_over_the_trace,
                 two_over_the_diagonal,
                 the_fastest_rate,
@@ -1951,6 +2045,7 @@ CHAPTER = Chapter(
             mistakes=(
                 counts_one_step_too_many,
                 counts_one_step_too_few,
+                gives_up_above_the_limit,
                 never_looks_at_the_start,
                 takes_the_tolerance_as_absolute,
                 halves_the_first_loss_only,
@@ -1958,6 +2053,8 @@ CHAPTER = Chapter(
                 ignores_the_tolerance,
                 squares_the_tolerance,
                 stops_at_a_small_gradient,
+                stops_at_a_small_squared_gradient,
+                stops_at_a_small_squared_distance,
                 stops_at_an_absolutely_small_gradient,
                 stops_at_a_small_step,
                 stops_at_a_small_distance,
