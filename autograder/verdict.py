@@ -59,13 +59,17 @@ class Failure(Exception):
         raise self
 
 
-# What code of the instructor's may want to catch; other exceptions cannot be made of a message.
+# What code of the instructor's may want to catch: the built-in exceptions that can be made of a
+# message. StopIteration is left out: it would silently end a loop of ours.
 _CATCHABLE: dict[str, type[Failure]] = {
     kind.__name__: type(kind.__name__, (Failure, kind), {})
     for kind in (
-        *(ArithmeticError, OverflowError, ZeroDivisionError, AssertionError, AttributeError),
-        *(LookupError, IndexError, KeyError, RuntimeError, NotImplementedError),
-        *(TypeError, ValueError),
+        *(ArithmeticError, FloatingPointError, OverflowError, ZeroDivisionError),
+        *(AssertionError, AttributeError, BufferError, EOFError, ImportError, ModuleNotFoundError),
+        *(LookupError, IndexError, KeyError, NameError, UnboundLocalError, RuntimeError),
+        *(NotImplementedError, RecursionError, TypeError, ValueError, UnicodeError),
+        *(OSError, FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError),
+        *(PermissionError, TimeoutError),
     )
 }
 

@@ -46,12 +46,15 @@ def points(cell: NotebookNode) -> float:
 def student_names(source: NotebookNode) -> tuple[str, ...]:
     """The names that students define: the top-level definitions of the source's solution cells.
 
-    In a graded cell these, and no others, are the student's.
+    In a graded cell these, and no others, are the student's. What a solution imports is not among
+    them: a graded cell that compares with a student's `np` would believe the student.
     """
     names: dict[str, None] = {}
     for cell in source.cells:
         if cell.cell_type == "code" and is_solution(cell):
-            names.update(dict.fromkeys(defined(cell.source)))
+            for statement in _statements(cell.source):
+                if not isinstance(statement, (ast.Import, ast.ImportFrom)):
+                    names.update(dict.fromkeys(_defined_by(statement)))
     return tuple(names)
 
 
@@ -64,6 +67,28 @@ def free_names(code: str) -> frozenset[str]:
     made |= {n.name for n in nodes if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
     made |= {a.arg for n in nodes if isinstance(n, ast.arguments) for a in _all_arguments(n)}
     return frozenset(used - made - set(defined(code)) - set(dir(builtins)))
+
+
+@functools.lru_cache(maxsize=512)
+def asked_names(code: str) -> frozenset[str]:
+    """The names that a cell may read before it defines or imports them itself.
+
+    Builtins are among them: students may define a `sum` of their own. So is what only a function's
+    argument is called.
+    """
+    asked: set[str] = set()
+    made: set[str] = set()
+    for statement in ast.parse(code).body:
+        nodes = list(ast.walk(statement))
+        read = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        read |= {
+            n.target.id
+            for n in nodes
+            if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)
+        }
+        asked |= read - made
+        made.update(_defined_by(statement))
+    return frozenset(asked)
 
 
 def evaluate(code: str, namespace: dict[str, Any]) -> Any:
@@ -93,20 +118,24 @@ def _all_arguments(arguments: ast.arguments) -> list[ast.arg]:
 @functools.lru_cache(maxsize=512)
 def defined(code: str) -> tuple[str, ...]:
     """The names that the top level of a cell defines or imports; none when it is not Python."""
-    names: list[str] = []
+    return tuple(name for statement in _statements(code) for name in _defined_by(statement))
+
+
+def _statements(code: str) -> list[ast.stmt]:
+    """The top level of a cell; nothing when it is not Python."""
     try:
-        body = ast.parse(code).body
+        return ast.parse(code).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ()
-    for statement in body:
-        if isinstance(statement, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
-            names.append(statement.name)
-        elif isinstance(statement, (ast.Import, ast.ImportFrom)):
-            names += [(a.asname or a.name).split(".")[0] for a in statement.names]
-        else:
-            names += [
-                n.id
-                for n in ast.walk(statement)
-                if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-            ]
-    return tuple(names)
+        return []
+
+
+def _defined_by(statement: ast.stmt) -> list[str]:
+    if isinstance(statement, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
+        return [statement.name]
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        return [(a.asname or a.name).split(".")[0] for a in statement.names]
+    return [
+        n.id
+        for n in ast.walk(statement)
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    ]

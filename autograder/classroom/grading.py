@@ -6,6 +6,7 @@ them, the names that students define are handles on the worker, and all others a
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import copy
 import functools
@@ -46,6 +47,7 @@ from autograder.report import Report, number, printable
 from autograder.sandbox.ahead import Plan
 from autograder.sandbox.notebook import needs_ipython
 from autograder.sandbox.pool import CellResult, Pool, Worker
+from autograder.sandbox.remote import NOT_PLAIN, Remote
 from autograder.sandbox.wire import to_json
 from autograder.verdict import Failure, Lost, Verdict
 
@@ -297,7 +299,7 @@ class Session:
 
 def _undefined(names: Sequence[str], failure: Failure) -> dict[str, Failure]:
     """What is to be said of names whose cell failed."""
-    said = f"{failure.kinds[0]}: {failure.message}" if failure.kinds else failure.message
+    said = _raised(failure)
     return {
         name: Failure(failure.verdict, f"the cell that should define {name} failed: {said}")
         for name in names
@@ -388,7 +390,11 @@ def _unearnable(
     if asked and not _is_written(asked, sheet.entries):
         return ""
     best = _solved(assignment, pool, secret)[origin.name]
-    if (best.score, best.verdict, best.headline) != (0, result.verdict, result.headline):
+    # What is not plain data says what it is; others' may be something else.
+    same = best.headline == result.headline or (
+        NOT_PLAIN in best.headline and NOT_PLAIN in result.headline
+    )
+    if (best.score, best.verdict) != (0, result.verdict) or not same:
         return ""
     return f"the graded cell fails with the solution, too: {result.headline}"
 
@@ -581,8 +587,10 @@ def _test(
             before = Lost.times
             try:
                 found = session.values(names, foresee=True)
-                value = cells.evaluate(origin.source, dict(found))
-            except (Exception, Lost):
+                value = _evaluated(origin.source, found)
+            except KeyboardInterrupt:
+                raise
+            except BaseException:
                 if Lost.times == before:
                     raise
             if Lost.times != before:  # whatever the cell made of it
@@ -590,20 +598,23 @@ def _test(
                 session.spend(time.monotonic() - start)
                 start = time.monotonic()
                 found = session.values(names)
-                value = cells.evaluate(origin.source, dict(found))
+                value = _evaluated(origin.source, found)
     except Failure as failure:
-        said = failure.message or "".join(failure.kinds[:1])
-        return *_failed(name, points, failure.verdict, said), ""
+        return *_failed(name, points, failure.verdict, _raised(failure)), ""
     except AssertionError as error:
         said = str(error) or "an assertion does not hold"
         return *_failed(name, points, Verdict.WRONG, said), ""
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, Lost):
+        raise
+    except BaseException as error:  # SystemExit, too, and what pytest raises
         if lacks := _lacking(origin.source, error):
             return *_failed(name, points, Verdict.INTERNAL, lacks), ""
         if absent := _used_otherwise(found.values(), error):
             return *_failed(name, points, absent.verdict, absent.message), ""
         verdict = Verdict.INTERNAL if _is_ours(error) else Verdict.ERROR
         said = f"{type(error).__name__}: {error}"
+        if Remote.__name__ in said:
+            said += f" ({Remote.__name__}: {NOT_PLAIN})"
         return *_failed(name, points, verdict, said), ""
     finally:
         session.spend(time.monotonic() - start)
@@ -620,6 +631,32 @@ def _test(
     said = f"{number(score)} of {number(points)} points" if score != points else ""
     shown = _result({"text/plain": repr(score)})
     return CellGrade(name, name, points, score, verdict, said), [shown], kind
+
+
+def _evaluated(source: str, found: Mapping[str, Any]) -> Any:
+    """The value of a graded cell, with what the students' names stand for.
+
+    What is not there is not defined, as in a notebook; else a cell that only looks at it might
+    pass. Only for `check`, which reports it, a Failure stands in its place; and for a builtin's
+    name, which would otherwise be the builtin.
+    """
+    missing = {name: value for name, value in found.items() if isinstance(value, Failure)}
+    there = {n: v for n, v in found.items() if n not in missing or hasattr(builtins, n)}
+    try:
+        return cells.evaluate(source, there)
+    except NameError as error:
+        failure = None if isinstance(error, Failure) else missing.get(error.name or "")
+        if failure is None:
+            raise
+    value = cells.evaluate(source, dict(found))
+    if isinstance(value, Report):
+        return value
+    raise failure
+
+
+def _raised(failure: Failure) -> str:
+    """What a student's code raised, in one line."""
+    return ": ".join(filter(None, (*failure.kinds[:1], failure.message)))
 
 
 def _used_otherwise(found: Iterable[Any], error: BaseException) -> Failure | None:

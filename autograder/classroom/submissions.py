@@ -174,7 +174,7 @@ class Assignment:
 
     def asked(self, test: Given) -> list[str]:
         """The students' names that a graded cell uses."""
-        used = cells.free_names(test.source)
+        used = cells.asked_names(test.source)
         return [name for name in self.names if name in used]
 
 

@@ -413,7 +413,9 @@ class Plan:
         try:
             run(namespace)
             foreseen = Lost.times == times  # the cell may have caught it
-        except (Exception, SystemExit, Lost):
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # Lost and SystemExit, too, and what pytest raises
             foreseen = False
         namespace.clear()  # what was defined in it knows it, and the plan
         if not foreseen:

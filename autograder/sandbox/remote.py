@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from ..exercise import Certain, Foresight
+
+NOT_PLAIN = (
+    "only plain data comes over from a student's code: numbers, strings, lists, tuples, "
+    "dictionaries, arrays"
+)
+"""Why something cannot be done with a handle."""
 
 
 class Requests(Protocol):
@@ -25,8 +31,9 @@ class Remote:
     comes back by value, everything else comes back as a handle, and a handle may be an argument.
     An array argument that the student's code changes in place is changed here, too. Whatever goes
     wrong on the other side is raised as `autograder.verdict.Failure`, which ``except ValueError``
-    catches too if it was one. Python's own protocols (iteration, comparison, ``__array__``, ...) do
-    not cross.
+    catches too if it was one. Who iterates gets all items at once, in a list's iterator. Python's
+    other protocols (comparison, ``__array__``, ...) do not cross: to compare it, or to ask whether
+    it is true, raises TypeError, because nothing that could be said here would be about the object.
     """
 
     __slots__ = ("_remote_label", "_remote_number", "_remote_worker")
@@ -56,7 +63,21 @@ class Remote:
         """Say ahead what will be asked; see `autograder.judge`."""
         return self._remote_worker.foresee(self, certain)
 
-    __iter__ = None  # indexing would make it look iterable
+    def __iter__(self) -> Iterator[Any]:
+        items = self._remote_worker.request("items", self)
+        if type(items) is not list:  # it says so itself, and may say anything
+            raise TypeError(f"{self!r} has no list of items")
+        return iter(items)
+
+    def __eq__(self, other: object) -> bool:
+        if other is None or other is self:  # for the many who write ``!= None``
+            return other is self
+        raise TypeError(f"{self!r} cannot be compared: {NOT_PLAIN}")
+
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self!r} is neither true nor false: {NOT_PLAIN}")
 
     def __repr__(self) -> str:
         return f"<the student's {self._remote_label}>"

@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import gc
 import importlib
+import itertools
 import json
 import operator
 import os
@@ -35,6 +36,8 @@ from . import atfork, measure, notebook, rehearsal, walls, wire
 
 # An object that a judge holds on to stays alive in its worker; a runaway stops here.
 _MAX_HANDLES = 100_000
+# What a graded cell may iterate over: some is without end.
+_MAX_ITEMS = 100_000
 # Often enough: a disk takes a hundred megabytes in this time.
 _WATCH_SECONDS = 0.1
 _now = time.monotonic  # whatever a student makes of `time`
@@ -247,6 +250,7 @@ class _Server:
             "get": getattr,
             "set": setattr,
             "item": operator.getitem,
+            "items": _items,
             "probe": measure.attempts,
             "overfill": measure.overfill,
         }
@@ -479,6 +483,14 @@ class _Probe:
 
 class _Other(Exception):
     """An answer is not what the judge foresaw as the argument of a later question."""
+
+
+def _items(target: Any) -> list[Any]:
+    """The items of an iterable that may have no end."""
+    found = list(itertools.islice(target, _MAX_ITEMS + 1))
+    if len(found) > _MAX_ITEMS:
+        raise ValueError(f"there are more than {_MAX_ITEMS:,} items")
+    return found
 
 
 def _failed(error: BaseException) -> dict[str, Any]:

@@ -257,6 +257,8 @@ class TestPlainTests:
             ("ValueError", "ValueError"),
             ("KeyError", "LookupError"),
             ("type('Odd', (ValueError,), {})", "ValueError"),
+            ("FileNotFoundError", "OSError"),
+            ("NameError", "NameError"),
         ],
     )
     def test_an_answer_should_raise_an_exception(self, raises, catches, desk):
@@ -274,7 +276,8 @@ else:
         grades = [self.outcome(desk, cell, answers={"standardize": a}) for a in (right, wrong)]
         assert [(g.score, g.headline) for g, _ in grades] == [(2, ""), (0, "it raises nothing")]
         grade, _ = self.outcome(desk, cell, answers={"standardize": other})
-        assert (grade.score, grade.verdict, grade.headline) == (0, Verdict.ERROR, "no")
+        said = "ZeroDivisionError: no"
+        assert (grade.score, grade.verdict, grade.headline) == (0, Verdict.ERROR, said)
 
     def test_an_exception_without_words_is_named(self, desk):
         empty = {"standardize": "def standardize(X):\n    raise NotImplementedError()"}
@@ -325,8 +328,9 @@ class TestAFaultOfTheGradedCells:
             about = {"nbgrader": {"schema_version": 3, "grade_id": name, **info}}
             return nbformat.v4.new_code_cell(code, metadata=about)
 
-        def grade_all(test, *answers, solution="return 2 * x"):
-            asked = f"def double(x):\n### BEGIN SOLUTION\n    {solution}\n### END SOLUTION"
+        def grade_all(test, *answers, solution="return 2 * x", asked=""):
+            body = f"### BEGIN SOLUTION\n    {solution}\n### END SOLUTION"
+            asked = asked or f"def double(x):\n{body}"
             source = nbformat.v4.new_notebook()
             source.cells = [
                 cell(asked, "double", solution=True),
@@ -426,6 +430,89 @@ class TestAFaultOfTheGradedCells:
         (result,) = graded(test, self.RIGHT)
         assert result.grades[0].to_mend
         assert "checks what is no exercise: there is no exercise named 'dou" in result.headline
+
+    @pytest.mark.parametrize(
+        ("test", "right"),
+        [
+            ("assert double is not None", "double = 4"),
+            ("assert double != 3", "double = 4"),
+            ("assert callable(double)", RIGHT),
+        ],
+    )
+    def test_what_is_not_defined_does_not_pass(self, test, right, graded):
+        found = [r.grades[0] for r in graded(test, "def other(x): return x", right)]
+        assert [(g.score, g.verdict) for g in found] == [(0, Verdict.MISSING), (2, Verdict.PASS)]
+        assert found[0].headline.startswith("there is no double: define it")
+
+    def test_what_is_not_defined_can_be_looked_for(self, graded):
+        test = "try:\n    double\nexcept NameError:\n    points = 1\nelse:\n    points = 2\npoints"
+        found = graded(test, "def other(x): return x", self.RIGHT)
+        assert [r.score for r in found] == [1, 2]
+
+    def test_a_name_of_pythons_is_the_students(self, graded):
+        name = "def sum(x):\n### BEGIN SOLUTION\n    return 2 * x\n### END SOLUTION"
+        right, wrong = "def sum(x):\n    return x + x", "def sum(x):\n    return 3"
+        found = [
+            r.grades[0]
+            for r in graded("assert sum([1]) == [1, 1]", right, wrong, "sums = 1", asked=name)
+        ]
+        assert [(g.score, g.verdict) for g in found] == [
+            (2, Verdict.PASS),
+            (0, Verdict.WRONG),
+            (0, Verdict.MISSING),
+        ]
+
+    @pytest.mark.parametrize(
+        "test",
+        [
+            "def twice(double):\n    return double(2)\nassert twice(double) == 4",
+            "double = double(2)\nassert double == 4",
+            "assert double(sum(double for double in range(3))) == 6",
+        ],
+    )
+    def test_a_name_may_be_used_again(self, test, graded):
+        found = [r.grades[0] for r in graded(test, self.RIGHT, self.WRONG)]
+        assert [(g.score, g.verdict) for g in found] == [(2, Verdict.PASS), (0, Verdict.WRONG)]
+
+    def test_what_the_solution_imports_is_not_the_students(self, graded):
+        """Else a student's `np` would say whether the answer is right."""
+        name = "### BEGIN SOLUTION\nimport numpy as np\ndouble = 4\n### END SOLUTION"
+        forged = (
+            "class np:\n    class testing:\n"
+            "        assert_array_equal = staticmethod(print)\ndouble = 3"
+        )
+        test = "np.testing.assert_array_equal(double, 4)"
+        (result,) = graded(test, forged, asked=name)
+        assert result.grades[0].to_mend
+        assert "uses np, which neither it imports" in result.grades[0].headline
+        (result,) = graded(f"import numpy as np\n{test}", forged, asked=name)
+        assert (result.score, result.grades[0].verdict) == (0, Verdict.WRONG)
+
+    def test_what_pytest_raises_is_about_the_answer(self, graded):
+        """It is no `Exception`, and ended the judge."""
+        test = "import pytest\nwith pytest.raises(ValueError):\n    double('a', 1)"
+        answers = "def double(x, y=0):\n    raise ValueError", "def double(x, y=0):\n    return x"
+        solution = "raise ValueError"
+        found = [r.grades[0] for r in graded(test, *answers, solution=solution)]
+        assert [(g.score, g.verdict) for g in found] == [(2, Verdict.PASS), (0, Verdict.ERROR)]
+        assert found[1].headline.startswith("Failed: DID NOT RAISE")
+
+    @pytest.mark.parametrize("gives", ["set()", "frozenset()", "object()"])
+    @pytest.mark.parametrize("test", ["assert not double(1)", "assert double(1) != {1}"])
+    def test_what_is_not_plain_is_not_compared(self, gives, test, graded):
+        """Whatever it is: what the solution gives may be called otherwise."""
+        answers = f"def double(x):\n    return {gives}", "def double(x):\n    return [1]"
+        open_, wrong = (r.grades[0] for r in graded(test, *answers, solution="return set()"))
+        assert (open_.score, open_.verdict) == (None, Verdict.INTERNAL)
+        assert "only plain data comes over" in open_.headline
+        if "not" in test:
+            assert (wrong.score, wrong.verdict) == (0, Verdict.WRONG)
+
+    @pytest.mark.parametrize("gives", ["range(x)", "zip(range(x))", "set([x])", "(i for i in [x])"])
+    def test_what_is_iterated_over_comes_over(self, gives, graded):
+        test = "assert isinstance(sorted(double(2)), list)\nassert len(list(double(2))) > 0"
+        (result,) = graded(test, f"def double(x):\n    return {gives}", solution="return [x]")
+        assert result.score == 2
 
     @pytest.mark.parametrize(
         ("answer", "said"),

@@ -6,6 +6,7 @@ layers of walls, and against those that stand where namespaces are not allowed.
 
 from __future__ import annotations
 
+import operator
 import os
 import socket
 import tempfile
@@ -782,7 +783,9 @@ def generator(): return (i for i in range(3))
     for name in ("thing", "objects", "generator"):
         remote = victim.handle(name)()
         assert type(remote).__name__ == "Remote"
-        assert remote != 1
+        for compare in (operator.eq, operator.ne):
+            with pytest.raises(TypeError, match="cannot be compared"):
+                compare(remote, 1)
     assert victim.alive
 
 

@@ -40,6 +40,12 @@ def echo(*args):
 def same(a, b):
     return a is b
 
+def some(n):
+    i = 0
+    while i != n:
+        yield i
+        i += 1
+
 class Layer:
     size = 3
     def __init__(self, width):
@@ -116,8 +122,42 @@ def test_values_by_name(student: Worker) -> None:
 def test_protocols_do_not_cross(student: Worker) -> None:
     remote = student.handle("secret_set")
     assert not hasattr(remote, "__array__")
-    with pytest.raises(TypeError):
-        iter(remote)
+    for ask in (bool, len, next, lambda one: one == {1}, lambda one: one != {2}):
+        with pytest.raises(TypeError):
+            ask(remote)
+    assert remote != None  # noqa: E711 (as instructors write it)
+    assert len({remote, remote}) == 1
+
+
+def test_items_come_over_in_a_list(student: Worker) -> None:
+    assert list(student.handle("secret_set")) == [1]
+    assert 1 in student.handle("secret_set")
+    assert [*student.handle("some")(3)] == [0, 1, 2]
+    assert failure(lambda: list(student.handle("Layer")(1))).kinds[0] == "TypeError"
+    endless = failure(lambda: list(student.handle("some")(-1)))
+    assert "there are more than 100,000 items" in endless.message
+    assert student.alive
+
+
+class Liar:
+    """A worker that answers every question with the same."""
+
+    def __init__(self) -> None:
+        self.answer: object = Remote(self, 1, "set")
+
+    def request(self, *_: object) -> object:
+        return self.answer
+
+    def foresee(self, *_: object) -> None:
+        return None
+
+
+def test_items_that_are_no_list_are_refused() -> None:
+    liar = Liar()
+    for answer in (liar.answer, "abc", 3):
+        liar.answer = answer
+        with pytest.raises(TypeError, match="has no list of items"):
+            list(Remote(liar, 0, "set"))
 
 
 def test_missing(student: Worker) -> None:
