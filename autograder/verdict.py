@@ -54,6 +54,11 @@ class Failure(Exception):
         self.kinds = kinds
         self.traceback = traceback
 
+    @property
+    def said(self) -> str:
+        """What was raised, or what happened, in one line."""
+        return ": ".join(filter(None, (*self.kinds[:1], self.message)))
+
     def __call__(self, *_: Any, **__: Any) -> NoReturn:
         """Raise it: what stands for an answer that there is not fails where it is called."""
         raise self

@@ -33,6 +33,7 @@ from autograder.answers import Answers, notebook_answers
 from autograder.chapters import UnknownExercise
 from autograder.classroom import cells
 from autograder.classroom.secret import seed
+from autograder.classroom.session import Session
 from autograder.classroom.submissions import (
     Assignment,
     Entry,
@@ -44,9 +45,8 @@ from autograder.classroom.submissions import (
     worksheet,
 )
 from autograder.report import Report, number, printable
-from autograder.sandbox.ahead import Plan
 from autograder.sandbox.notebook import needs_ipython
-from autograder.sandbox.pool import CellResult, Pool, Worker
+from autograder.sandbox.pool import CellResult, Pool
 from autograder.sandbox.remote import NOT_PLAIN, Remote
 from autograder.sandbox.wire import to_json
 from autograder.verdict import Failure, Lost, Verdict
@@ -173,137 +173,6 @@ def sorted_json(data: Any) -> bytes:
     except TypeError:  # a text that UTF-8 does not have
         text = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return text.encode("utf-8", "replace")
-
-
-# The part of a notebook's time that must be left if what is lost is to be asked again.
-_MUCH = 0.9
-
-
-class Session:
-    """A worker that holds what a student's cells defined, and a fresh one when it was ended.
-
-    A cell that ended its worker is left out when the cells before are run again, so that it costs
-    only what depends on it.
-
-    Args:
-        pool: where workers come from.
-        needs: the packages that they should have imported already.
-    """
-
-    def __init__(self, pool: Pool, needs: Sequence[str] = ()) -> None:
-        self._pool = pool
-        self._needs = needs
-        self._known: Mapping[str, Any] = {}
-        self._worker: Worker | None = None
-        self._done: list[tuple[str, str]] = []
-        self._broken: dict[str, Failure] = {}
-        self._left = pool.limits.total_seconds
-        self._trusting = True
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._worker is not None:
-            self._worker.close()
-
-    def run(
-        self, source: str, name: str, defines: Sequence[str] = (), asked: Sequence[str] = ()
-    ) -> CellResult:
-        """Run a cell of the student's, which should define some names.
-
-        Some may be asked for next, before another cell runs.
-        """
-        start = time.monotonic()
-        self._known = {}
-        try:
-            worker = self._alive()
-            worker.foresees = self._has_time
-            try:
-                result = worker.execute(source, name=name, names=asked)
-            except Lost:
-                # What was done too early is not at the student's cost; that happens only once.
-                start, self._trusting = time.monotonic(), False
-                result = self._alive().execute(source, name=name, names=asked)
-        except Failure as failure:
-            self._broken.update(_undefined(defines, failure))
-            raise
-        finally:
-            self._left -= time.monotonic() - start
-        if result.failure is not None:
-            self._broken.update(_undefined(defines, result.failure))
-        if self._worker is not None and self._worker.alive:
-            self._done.append((source, name))
-            self._known = result.values
-        return result
-
-    def values(self, names: Sequence[str], *, foresee: bool = False) -> dict[str, Any]:
-        """What the names stand for: handles, plain data, or the Failure that left none.
-
-        Whether handles foresee what they will be asked, is up to who is ready for `Lost`; and they
-        only do while there is time enough to begin again several times.
-        """
-        found: dict[str, Any] = {}
-        known, self._known = self._known, {}
-        foresee = foresee and self._has_time
-        for name in names:
-            try:
-                worker = self._alive()
-                worker.foresees = foresee
-                handle = known.get(name)
-                mine = handle is not None and handle._remote_worker is worker
-                found[name] = handle if mine else worker.value(name)
-            except Failure as failure:
-                if failure.verdict is Verdict.INTERNAL:
-                    raise
-                if failure.verdict is Verdict.MISSING:
-                    what = f"there is no {name}: define it, and run its cell before this one"
-                    failure = self._broken.get(name, Failure(Verdict.MISSING, what))
-                found[name] = failure
-        return found
-
-    def plan(self) -> Plan | None:
-        """What the worker is going to be asked, to be filled in; None when it is gone."""
-        return self._alive().plan
-
-    def spend(self, seconds: float) -> None:
-        """Count time that the student's functions took in graded cells."""
-        self._left -= seconds
-
-    def begin_again(self) -> None:
-        """Go on with a fresh worker, which knows of no plan."""
-        if self._worker is not None:
-            self._worker.close()
-
-    @property
-    def _has_time(self) -> bool:
-        """Whether what is lost can be asked again, and more than once."""
-        return self._trusting and self._left > _MUCH * self._pool.limits.total_seconds
-
-    def _alive(self) -> Worker:
-        spent = Failure(Verdict.TIMEOUT, "the time for the whole notebook was used up before")
-        if self._left < -self._pool.limits.total_seconds:  # by what we computed of its answers
-            raise spent
-        until = time.monotonic() + self._left
-        while self._worker is None or not self._worker.alive:
-            if time.monotonic() >= until:
-                raise spent
-            self._worker = self._pool.worker(self._needs)
-            for source, name in self._done:
-                self._worker.execute(source, name=name)
-                if not self._worker.alive:  # it went well once, and not again: leave it out
-                    self._done.remove((source, name))
-                    break
-        return self._worker
-
-
-def _undefined(names: Sequence[str], failure: Failure) -> dict[str, Failure]:
-    """What is to be said of names whose cell failed."""
-    said = _raised(failure)
-    return {
-        name: Failure(failure.verdict, f"the cell that should define {name} failed: {said}")
-        for name in names
-    }
 
 
 def grade(assignment: Assignment, submission: Submission, pool: Pool, secret: bytes) -> Graded:
@@ -600,7 +469,7 @@ def _test(
                 found = session.values(names)
                 value = _evaluated(origin.source, found)
     except Failure as failure:
-        return *_failed(name, points, failure.verdict, _raised(failure)), ""
+        return *_failed(name, points, failure.verdict, failure.said), ""
     except AssertionError as error:
         said = str(error) or "an assertion does not hold"
         return *_failed(name, points, Verdict.WRONG, said), ""
@@ -652,11 +521,6 @@ def _evaluated(source: str, found: Mapping[str, Any]) -> Any:
     if isinstance(value, Report):
         return value
     raise failure
-
-
-def _raised(failure: Failure) -> str:
-    """What a student's code raised, in one line."""
-    return ": ".join(filter(None, (*failure.kinds[:1], failure.message)))
 
 
 def _used_otherwise(found: Iterable[Any], error: BaseException) -> Failure | None:

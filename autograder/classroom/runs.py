@@ -22,11 +22,12 @@ from autograder.chapters import SLUGS, chapter
 from autograder.classroom import cells, export, overview
 from autograder.classroom.cluster import grade_on_cluster
 from autograder.classroom.gradebook import notebook_path, prepare, record, write_notebook
-from autograder.classroom.grading import Graded, Session, answers_of, large_packages
+from autograder.classroom.grading import Graded, answers_of, large_packages
 from autograder.classroom.judges import Judges
 from autograder.classroom.ledger import Ledger, circumstances
 from autograder.classroom.release import CourseError, course_config, course_directory
 from autograder.classroom.secret import course_secret
+from autograder.classroom.session import Session
 from autograder.classroom.submissions import (
     Assignment,
     Handed,

@@ -27,9 +27,10 @@ from nbgrader.converters.base import NbGraderException
 
 from autograder.classroom import preprocessor
 from autograder.classroom.cells import grade_id, student_names
-from autograder.classroom.grading import Session, grade, harmless
+from autograder.classroom.grading import _test, grade, harmless
 from autograder.classroom.judges import Setup, judge_one
 from autograder.classroom.release import students_version
+from autograder.classroom.session import Session
 from autograder.classroom.submissions import MAX_CELLS, Assignment, Given, from_bytes
 from autograder.sandbox.pool import Limits, Pool
 from autograder.verdict import Failure, Verdict
@@ -182,10 +183,6 @@ class TestPlainTests:
     """Graded cells without a report: other courses have them."""
 
     def outcome(self, desk, code, points=2.0, answers=None):
-        import nbformat
-
-        from autograder.classroom.grading import Session, _test
-
         info = {"grade": True, "grade_id": "t", "points": points, "solution": False}
         cell = nbformat.v4.new_code_cell(code, metadata={"nbgrader": info})
         submission = desk.read(desk.fill_in(answers))

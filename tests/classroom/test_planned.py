@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 from classroom_helpers import LIMITS, ROOT, SECRET, Desk
 
-from autograder.classroom.grading import Graded, Session, grade
+from autograder.classroom.grading import Graded, grade
 from autograder.classroom.sample import write_sample_class
+from autograder.classroom.session import Session
 from autograder.classroom.submissions import Assignment, Submission, find_submissions
 from autograder.sandbox.ahead import Ahead, Cell, Plan, Script
 from autograder.sandbox.pool import Pool, Worker
