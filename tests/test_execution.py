@@ -11,6 +11,7 @@ CONFIGURATION = f"""
 import sys
 sys.path.insert(0, {str(EXTENSIONS)!r})
 extensions = ["myst_nb", "course.execution"]
+source_suffix = {{{{".md": "myst-nb"}}}}  # Sphinx keeps what another extension made of it before
 nb_execution_mode = "cache"
 nb_execution_cache_path = {{cache!r}}
 """
