@@ -48,6 +48,7 @@ from autograder.report import Report, number, printable
 from autograder.sandbox.notebook import needs_ipython
 from autograder.sandbox.pool import CellResult, Pool
 from autograder.sandbox.remote import NOT_PLAIN, Remote
+from autograder.sandbox.replies import MAX_MESSAGE
 from autograder.sandbox.wire import to_json
 from autograder.verdict import Failure, Lost, Verdict
 
@@ -593,15 +594,11 @@ def _reported(name: str, points: float, report: Report) -> tuple[CellGrade, list
     )
 
 
-# What is said of a failure: a cell's own words may quote an answer of megabytes.
-_LONGEST = 5_000
-
-
 def _failed(
     name: str, points: float, verdict: Verdict, message: str
 ) -> tuple[CellGrade, list[Node]]:
     score = None if verdict is Verdict.INTERNAL else 0.0
-    message = message[:_LONGEST]
+    message = message[:MAX_MESSAGE]  # a cell's own words may quote an answer of megabytes
     grade = CellGrade(name, name, points, score, verdict.value, message)
     return grade, [_error(verdict, message)]
 

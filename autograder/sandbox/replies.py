@@ -14,7 +14,8 @@ from . import wire
 _STREAMS = ("stdout", "stderr")
 # Text and pictures. HTML and scripts that a student made must not reach an instructor's browser.
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
-_MAX_MESSAGE = 5_000
+MAX_MESSAGE = 5_000
+"""How much is kept of what was said of a failure."""
 # A small file may hold an enormous picture: a browser that shows it takes four bytes a pixel.
 _MAX_PIXELS = 50_000_000
 # What an output counts besides its text: an empty one takes room, too.
@@ -69,7 +70,7 @@ def error(tree: Any) -> tuple[tuple[str, ...], str, str]:
     if len(kinds) > _MAX_KINDS or any(type(kind) is not str for kind in kinds):
         raise wire.WireError("malformed error")
     message, trace = (
-        wire.clean(_get(tree, key, str))[:_MAX_MESSAGE] for key in ("message", "traceback")
+        wire.clean(_get(tree, key, str))[:MAX_MESSAGE] for key in ("message", "traceback")
     )
     return tuple(wire.clean(kind)[:200] for kind in kinds), message, trace
 
