@@ -240,8 +240,8 @@ class TestErrors:
 
     def test_a_package_that_only_checking_does_without(self, monkeypatch):
         _not_yet_imported(monkeypatch, "classroom")
-        monkeypatch.setitem(sys.modules, "jupytext", None)
-        stopped(autograder("verify", SLUGS[0]), "needs the package jupytext")
+        monkeypatch.setitem(sys.modules, "nbformat", None)
+        stopped(autograder("verify", SLUGS[0]), "needs the package nbformat")
         stopped(autograder("check", "some.ipynb"), "pip install '.[classroom]'")
 
     @pytest.mark.parametrize("module", ["fcntl", "resource"])

@@ -16,9 +16,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
-import jupytext
 import nbformat
 from nbformat import NotebookNode
 from traitlets.config import Config
@@ -127,6 +125,8 @@ def _read_source(path: Path) -> NotebookNode:
             cell.setdefault("id", f"cell-{index}")
         notebook.nbformat_minor = 5
         return notebook
+    import jupytext  # no judge needs it, and it takes as long to import as all that one needs
+
     notebook = jupytext.read(path, fmt="py:percent")
     notebook.metadata.pop("jupytext", None)
     seen: set[str] = set()  # nbgrader refuses what has a grade_id twice, and says so
@@ -227,6 +227,8 @@ def without_programs() -> Iterator[None]:
 
     It would start a program, which takes seconds, for one word: the version of its tables.
     """
+    from unittest.mock import patch
+
     from nbgrader import api
 
     with patch.object(api, "get_alembic_version", _version):
