@@ -117,7 +117,7 @@ class Run:
     printed: str = ""
     warned: tuple[str, ...] = ()
     quiet: bool = False  # nothing was printed, nobody warned
-    largest: int = 0  # the extent of its largest answer
+    largest: int = 0  # the extent of its largest answer, or of a list that was an argument
     most: float = math.inf  # what that may be
 
 
@@ -160,6 +160,9 @@ class Witness:
         self._asks(None, args, kwargs)
         call.result = self._target(*args, **kwargs)
         call.returned = True
+        for argument in (*args, *kwargs.values()):  # which may have been made larger
+            if isinstance(argument, (list, tuple, dict)):
+                self._weigh(argument)
         text = f"{self._text}(…)" if args or kwargs else self._text
         return self._answered(call.result, text)
 
@@ -182,15 +185,19 @@ class Witness:
         if self._run.script is not None:
             self._run.script.answers(value)
         if _is_plain(value):
-            self._run.largest = max(self._run.largest, _extent(value))
-            if self._run.largest > self._run.most:
-                raise Failure(
-                    Verdict.WRONG,
-                    "the answer is much larger than it should be",
-                    kinds=("TooLarge", "Exception"),
-                )
+            self._weigh(value)
             return value
         return type(self)(value, text, self._run, self._run.operations - 1)
+
+    def _weigh(self, value: Any) -> None:
+        """Refuse to go on with much more than there should be."""
+        self._run.largest = max(self._run.largest, _extent(value))
+        if self._run.largest > self._run.most:
+            raise Failure(
+                Verdict.WRONG,
+                "the answer is much larger than it should be",
+                kinds=("TooLarge", "Exception"),
+            )
 
 
 _PLAIN = (

@@ -1214,6 +1214,31 @@ def test_lists_of_nothing_are_too_large_as_well(nothing):
     assert "TooLarge" in report.headline
 
 
+@pytest.mark.parametrize("larger", [[0.0] * 5_000, [np.zeros((0, 10**12))]])
+def test_what_is_made_too_large_in_place_is_not_computed_with(larger):
+    @probe(1)
+    def adds_up(f, rng):
+        """It puts another one behind the others."""
+        values = [1.0]
+        f({"values": (values,)})
+        reached.append(len(values))
+        return {"values": values}
+
+    def appends(table):
+        table["values"][0].append(2.0)
+
+    def extends(table):
+        table["values"][0].extend(larger)
+
+    reached = []
+    exercise = Exercise("append", appends, (adds_up,))
+    assert judge(exercise, appends).passed
+    reached.clear()
+    report = judge(exercise, extends)
+    assert "TooLarge" in report.headline
+    assert reached == [2]  # the reference
+
+
 def test_how_large_an_answer_may_be_follows_the_reference():
     @probe(1)
     def many(f, rng):

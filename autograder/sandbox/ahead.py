@@ -23,7 +23,7 @@ costs only itself.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -36,8 +36,8 @@ from . import wire
 # How long a worker goes on by itself; an honest exercise takes a fiftieth of this.
 SECONDS = 0.5
 
-Answer = tuple[dict[str, Any], wire.Decoder, list[wire.Array]]
-"""A reply of the worker's, what decodes it, and the arrays that it was about."""
+Answer = tuple[dict[str, Any], wire.Decoder, list[wire.Mutable]]
+"""A reply of the worker's, what decodes it, and what it may have changed in place."""
 
 
 class Cell:
@@ -102,8 +102,8 @@ class Script:
         self._asked = _Arguments()
         self._expected = wire.Encoder(_Objects())
         self._trees: list[wire.Json] = []
-        # The arrays and containers among the arguments, each with what it held when it was asked.
-        self._held: list[tuple[Any, Any]] = []
+        # What of the arguments can be changed in place, each with what it held when it was asked.
+        self._held: list[tuple[wire.Mutable, bytes | list[Any]]] = []
         self._remote = remote
 
     # --- taking down what the reference is asked ------------------------------------------
@@ -113,7 +113,7 @@ class Script:
         if not self._open or len(self.questions) == self._certain:
             self._open = False
             return
-        known = len(self._asked.arrays)
+        known = len(self._asked.mutable)
         try:
             if operation.attribute is not None:
                 asked = [operation.attribute]
@@ -123,10 +123,7 @@ class Script:
             self._open = self.whole = False
             return
         self.questions.append([operation.target, *asked])
-        self._held += [(array, array.tobytes()) for array in self._asked.arrays[known:]]
-        for argument in (*operation.args, *operation.kwargs.values()):
-            if isinstance(argument, (list, tuple, dict)):
-                self._held.append((argument, [*_leaves(argument)]))
+        self._held += [(value, wire.held(value)) for value in self._asked.mutable[known:]]
 
     def answers(self, value: Any) -> None:
         """The reference has answered; it does not when it raises."""
@@ -187,7 +184,7 @@ class Script:
         trees, data = wire.to_json(self._trees), b"".join(self._expected.parts)
         if self._text != trees or self._data != data:
             return False
-        return all(_holds(argument, held) for argument, held in self._held)
+        return all(wire.holds(value, then) for value, then in self._held)
 
     # --- giving the answers out -----------------------------------------------------------
 
@@ -210,7 +207,7 @@ class Script:
             self._decoder = wire.Decoder(self._data, lambda n, label: remote(first + n, label))
         number = self._given
         of, *asked = self.questions[number]
-        arrays, parts = len(self._again.arrays), len(self._again.parts)
+        known, parts = len(self._again.mutable), len(self._again.parts)
         try:
             if operation == "get":
                 again: list[Any] = list(arguments)
@@ -230,7 +227,7 @@ class Script:
         if type(self._stopped) is not dict:
             raise wire.WireError("malformed answers")
         decoder = wire.Decoder(self._rest, self._remote)
-        return self._stopped, decoder, self._again.arrays[arrays:]
+        return self._stopped, decoder, self._again.mutable[known:]
 
     def gave(self, value: Any) -> None:
         """Remember what the last question was answered with: it may be an argument of the next."""
@@ -242,27 +239,6 @@ class Script:
         if type(tree) is not list or len(tree) != 3 or tree[0] != "r" or type(tree[1]) is not int:
             return None
         return self._first + tree[1]
-
-
-def _leaves(value: Any) -> Iterator[Any]:
-    """What is in lists, tuples and dicts, with the keys."""
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _leaves(item)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield key
-            yield from _leaves(item)
-    else:
-        yield value
-
-
-def _holds(argument: Any, held: Any) -> bool:
-    """Whether an argument holds what it held: the same bytes, or the very same objects."""
-    if isinstance(held, bytes):
-        return bool(argument.tobytes() == held)
-    now = [*_leaves(argument)]
-    return len(now) == len(held) and all(a is b for a, b in zip(now, held, strict=True))
 
 
 class _Objects:
@@ -280,13 +256,13 @@ class _Arguments:
 
     Attributes:
         parts: the bytes that belong to them.
-        arrays: the arrays among them.
+        mutable: what of them can be changed in place.
     """
 
     def __init__(self) -> None:
         self._encoder = wire.Encoder()
         self.parts = self._encoder.parts
-        self.arrays = self._encoder.arrays
+        self.mutable = self._encoder.mutable
         self._answers: dict[Any, int] = {}
 
     def trees(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
@@ -302,7 +278,7 @@ class _Arguments:
         if type(value) is np.ndarray and self._answers:
             number = self._answers.get(content(value))
             if number is not None:
-                self.arrays.append(value)
+                self.mutable.append(value)
                 return ["v", number, value.flags.writeable]
         return self._encoder.encode(value)
 

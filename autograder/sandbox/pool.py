@@ -415,7 +415,7 @@ class Worker:
         seconds = min(seconds, self._left)
         header = {"op": operation, "arguments": tree, "keep": keep, "seconds": seconds}
         reply, body = self._exchange(header, encoder.parts, seconds)
-        return self._value(reply, wire.Decoder(body, self._remote), encoder.arrays, seconds)
+        return self._value(reply, wire.Decoder(body, self._remote), encoder.mutable, seconds)
 
     def _exchange(
         self, header: dict[str, Any], parts: list[Any], seconds: float, more: float = 0.0
@@ -470,7 +470,7 @@ class Worker:
         self,
         reply: dict[str, Any],
         decoder: wire.Decoder,
-        sent: list[wire.Array],
+        sent: list[wire.Mutable],
         seconds: float,
     ) -> Any:
         """Return what a reply says, or raise it."""

@@ -29,7 +29,8 @@ class Remote:
 
     Call it, read and set its attributes, or index it, as if it were here: plain data goes over and
     comes back by value, everything else comes back as a handle, and a handle may be an argument.
-    An array argument that the student's code changes in place is changed here, too. Whatever goes
+    Where a call that returns has changed an array, a list or a dict in place, an argument or in
+    one, that is changed here, too; a list or dict then has copies of what is in it. Whatever goes
     wrong on the other side is raised as `autograder.verdict.Failure`, which ``except ValueError``
     catches too if it was one. Who iterates gets all items at once, in a list's iterator. Python's
     other protocols (comparison, ``__array__``, ...) do not cross: to compare it, or to ask whether

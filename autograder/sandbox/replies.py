@@ -75,25 +75,38 @@ def error(tree: Any) -> tuple[tuple[str, ...], str, str]:
     return tuple(wire.clean(kind)[:200] for kind in kinds), message, trace
 
 
-def write_back(tree: Any, decoder: wire.Decoder, sent: list[wire.Array]) -> None:
-    """Copy the arguments that were changed in place into the arrays that they were made of."""
+def write_back(tree: Any, decoder: wire.Decoder, sent: list[wire.Mutable]) -> None:
+    """Copy the arguments that were changed in place into what they were made of."""
     if type(tree) is not list or len(tree) > len(sent):
         raise wire.WireError("malformed changes")
     changes = []
     for change in tree:
         if type(change) is not list or len(change) != 2 or type(change[0]) is not int:
             raise wire.WireError("malformed changes")
-        index, array = change[0], decoder.decode(change[1])
-        if not 0 <= index < len(sent) or not isinstance(array, np.ndarray):
+        index, value = change[0], decoder.decode(change[1])
+        if not 0 <= index < len(sent) or not _can_become(sent[index], value):
             raise wire.WireError("malformed changes")
-        target = sent[index]
-        same_kind = np.can_cast(array.dtype, target.dtype, "equiv")
-        if array.shape != target.shape or not same_kind:
-            raise wire.WireError("malformed changes")
-        changes.append((target, array))
-    for target, array in changes:
-        if target.flags.writeable:
-            target[...] = array
+        changes.append((sent[index], value))
+    for target, value in changes:
+        if isinstance(target, np.ndarray):
+            if target.flags.writeable:
+                target[...] = value
+        elif isinstance(target, list):
+            target[:] = value
+        else:
+            target.clear()
+            target.update(value)
+
+
+def _can_become(target: wire.Mutable, value: Any) -> bool:
+    """Whether an argument can have been changed in place into this."""
+    if isinstance(target, np.ndarray):
+        return (
+            isinstance(value, np.ndarray)
+            and value.shape == target.shape
+            and np.can_cast(value.dtype, target.dtype, "equiv")
+        )
+    return type(value) is (list if isinstance(target, list) else dict)
 
 
 def _get(tree: Any, key: str, kind: type) -> Any:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import select
 import socket
 import struct
@@ -64,6 +65,7 @@ _LENGTHS = struct.Struct(">II")
 _PLAIN_INT = 1 << 53
 
 Array = np.ndarray[Any, np.dtype[Any]]
+Mutable = Array | list[Any] | dict[Any, Any]
 Json = Any
 
 
@@ -104,13 +106,13 @@ class Encoder:
 
     Attributes:
         parts: the body, in pieces: the bytes of what was encoded, as they were then.
-        arrays: the arrays met, in order.
+        mutable: the arrays, lists and dicts met, in order: what may be changed in place.
     """
 
     def __init__(self, opaque: Callable[[Any], tuple[int, str]] | None = None) -> None:
         self.opaque = opaque or _only_plain
         self.parts: list[bytes] = []
-        self.arrays: list[Array] = []
+        self.mutable: list[Mutable] = []
         self._size = 0
         self._nodes = 0
         self._odd = 0
@@ -142,6 +144,7 @@ class Encoder:
         if isinstance(value, bytes):
             return ["b", self._append(bytes(value)), len(value)]
         if isinstance(value, list):
+            self.mutable.append(value)
             return ["l", *[self.encode(item, depth + 1) for item in value]]
         if isinstance(value, tuple):
             return ["t", *[self.encode(item, depth + 1) for item in value]]
@@ -149,6 +152,7 @@ class Encoder:
             self._odd += _odd_keys(value)
             if self._odd > MAX_ODD_KEYS:
                 raise Unsendable(f"dictionaries with more than {MAX_ODD_KEYS:,} odd keys")
+            self.mutable.append(value)
             tree: list[Json] = ["d"]
             for key, item in value.items():
                 tree += (self.encode(key, depth + 1), self.encode(item, depth + 1))
@@ -179,7 +183,7 @@ class Encoder:
             return ["r", *self.opaque(value)]
         if array.ndim > MAX_DIMENSIONS:
             raise Unsendable(f"the array has more than {MAX_DIMENSIONS} dimensions")
-        self.arrays.append(value)
+        self.mutable.append(value)
         return ["a", name, list(array.shape), self._array(array), array.flags.writeable]
 
     def _tensor(self, value: Any) -> Json | None:
@@ -225,7 +229,7 @@ class Decoder:
         tensor: makes an object of a tensor's array and its requires_grad.
 
     Attributes:
-        arrays: the arrays rebuilt, in order.
+        mutable: the arrays, lists and dicts rebuilt, in the order of their trees.
     """
 
     def __init__(
@@ -237,7 +241,7 @@ class Decoder:
         self.body = body
         self.remote = remote
         self.tensor = tensor
-        self.arrays: list[Array] = []
+        self.mutable: list[Mutable] = []
         self._nodes = 0
         self._odd = 0
         self._unused = len(body)
@@ -268,17 +272,23 @@ class Decoder:
             raise WireError("malformed value: no tag")
         tag, *rest = tree
         if tag == "l":
-            return [self._decode(item, depth + 1) for item in rest]
+            made: list[Any] = []
+            self.mutable.append(made)  # before what is in it, as where it was encoded
+            made += [self._decode(item, depth + 1) for item in rest]
+            return made
         if tag == "t":
             return tuple(self._decode(item, depth + 1) for item in rest)
         if tag == "d":
+            table: dict[Any, Any] = {}
+            self.mutable.append(table)
             items = [self._decode(item, depth + 1) for item in rest]
             if len(items) % 2:
                 raise WireError("malformed value: a key without a value")
             self._odd += _odd_keys(items[::2])
             if self._odd > MAX_ODD_KEYS:
                 raise WireError("malformed value: too many odd keys")
-            return dict(zip(items[::2], items[1::2], strict=True))
+            table.update(zip(items[::2], items[1::2], strict=True))
+            return table
         return self._leaf(tag, rest)
 
     def _leaf(self, tag: str, rest: list[Any]) -> Any:
@@ -286,7 +296,7 @@ class Decoder:
             name, shape, offset, writeable = rest
             array = self._array(name, shape, offset)
             array.flags.writeable = _is(writeable, bool)
-            self.arrays.append(array)
+            self.mutable.append(array)
             return array
         if tag == "s":
             name, offset = rest
@@ -353,6 +363,24 @@ def natural(value: Any) -> int:
     if type(value) is not int or not 0 <= value < 1 << 31:
         raise WireError("malformed value: expected a natural number")
     return value
+
+
+def held(value: Mutable) -> bytes | list[Any]:
+    """What an array, list or dict holds now, for `holds`: its bytes, or its items."""
+    if isinstance(value, np.ndarray):
+        return value.tobytes()
+    return [*value] if isinstance(value, list) else [*value, *value.values()]
+
+
+def holds(value: Mutable, then: bytes | list[Any]) -> bool:
+    """Whether it holds what it held: the same bytes, or the very same objects.
+
+    Objects are not asked whether they are equal: they might say anything.
+    """
+    now = held(value)
+    if isinstance(now, bytes) or isinstance(then, bytes):
+        return now == then
+    return len(now) == len(then) and all(map(operator.is_, now, then))
 
 
 def label(value: Any) -> str:

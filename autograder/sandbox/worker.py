@@ -330,13 +330,13 @@ class _Server:
         encoder = wire.Encoder(self.keep)
         try:
             arguments = decoder.decode(header["arguments"])
-            sent = [array.tobytes() for array in decoder.arrays]
+            sent = [*map(wire.held, decoder.mutable)]
             signal.setitimer(signal.ITIMER_REAL, header["seconds"])
             self.busy = True
             value = self._operations[header["op"]](*arguments)
             tree = ["r", *self.keep(value)] if header.get("keep") else encoder.encode(value)
             self.busy = False
-            changes = _changes(decoder.arrays, sent)
+            changes = _changes(decoder.mutable, sent)
             return {"value": tree, "changed": _encoded(changes, encoder)}, encoder.parts
         except BaseException as error:
             self.busy = False
@@ -427,7 +427,7 @@ class _Probe:
         if target not in self._objects:
             return False
         decoder = self._decoder
-        decoder.arrays.clear()
+        decoder.mutable.clear()
         if len(question) > 2:
             try:
                 args = [self._argument(item) for item in question[1]]
@@ -435,7 +435,7 @@ class _Probe:
             except _Other:
                 return False
         try:
-            sent = [array.tobytes() for array in decoder.arrays]
+            sent = [*map(wire.held, decoder.mutable)]
             self._server.busy = True
             if len(question) == 2:
                 value = getattr(self._objects[target], question[1])
@@ -443,7 +443,7 @@ class _Probe:
                 value = self._objects[target](*args, **kwargs)
             tree = self._encoder.encode(value)
             self._server.busy = False
-            if changes := _changes(decoder.arrays, sent):
+            if changes := _changes(decoder.mutable, sent):
                 encoder = wire.Encoder(self._server.keep)
                 tree = encoder.encode(value)
                 self.stopped = {"value": tree, "changed": _encoded(changes, encoder)}
@@ -473,7 +473,7 @@ class _Probe:
         _, dtype, shape, _, _ = self.trees[number]
         copy = wire.Decoder(bytearray(self._arrays[number]), _no_object)
         array = copy.decode(["a", dtype, shape, 0, writeable])
-        self._decoder.arrays.append(array)
+        self._decoder.mutable.append(array)
         return array
 
     def _keep(self, value: Any) -> tuple[int, str]:
@@ -503,14 +503,16 @@ def _failed(error: BaseException) -> dict[str, Any]:
     return answer
 
 
-def _changes(arrays: list[wire.Array], sent: list[bytes]) -> list[tuple[int, wire.Array]]:
-    """The arrays, with their places, that are no longer what was sent."""
-    pairs = enumerate(zip(arrays, sent, strict=True))
-    return [(n, a) for n, (a, then) in pairs if a.flags.writeable and a.tobytes() != then]
+def _changes(
+    mutable: list[wire.Mutable], sent: list[bytes | list[Any]]
+) -> list[tuple[int, wire.Mutable]]:
+    """The arguments, and what is in them, with their places, that are no longer what was sent."""
+    pairs = enumerate(zip(mutable, sent, strict=True))
+    return [(number, value) for number, (value, then) in pairs if not wire.holds(value, then)]
 
 
-def _encoded(changes: list[tuple[int, wire.Array]], encoder: wire.Encoder) -> wire.Json:
-    return [[number, encoder.encode(array)] for number, array in changes]
+def _encoded(changes: list[tuple[int, wire.Mutable]], encoder: wire.Encoder) -> wire.Json:
+    return [[number, encoder.encode(value)] for number, value in changes]
 
 
 def _no_object(number: int, label: str) -> Any:

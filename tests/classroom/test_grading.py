@@ -418,6 +418,12 @@ class TestAFaultOfTheGradedCells:
         (result,) = graded(f"assert double(1) == 2\n{last}", answer, solution="return [2 * x]")
         assert result.score == 2
 
+    def test_a_list_that_is_changed_in_place_is_changed_here(self, graded):
+        test = "values = [1, [2]]\nassert double(values) is None\nassert values == [1, [2], 1, [2]]"
+        right, wrong = (f"def double(x):\n    {what}" for what in ("x += x", "x = x + x"))
+        found = [r.score for r in graded(test, right, wrong, solution="x *= 2")]
+        assert found == [2, 0]
+
     def test_a_right_cell_excuses_nobody(self, graded):
         found = [r.grades[0] for r in graded("assert double(2) == 4", self.RIGHT, self.WRONG)]
         assert [g.score for g in found] == [2, 0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -192,6 +193,59 @@ def one_by_one(pool: Pool, source: str) -> dict[str, object]:
 
 def asked_ahead(pool: Pool, source: str) -> dict[str, object]:
     return judged(pool, DOUBLE, ["import numpy as np", source], True, seed=1).to_dict()
+
+
+@probe(1)
+def steps_twice(f, rng):
+    """Two steps, one after the other."""
+    state = {"values": [1.0, rng.normal(size=2)], "count": 0}
+    first = f(state)
+    return {"first": first, "second": f(state), "state": state}
+
+
+@probe(1)
+def steps_once(f, rng):
+    """One step."""
+    state = {"values": [rng.normal(), np.ones(2)], "count": 0}
+    f(state)
+    return {"state": state, "values": state["values"]}
+
+
+def step(state):
+    state["count"] += 1
+    state["values"][0] *= 2.0
+    state["values"][1] += 1.0
+    return state["count"]
+
+
+STEP = Exercise("step", step, (steps_once, steps_twice))
+STEPS = {
+    "right": as_answer(step, "step"),
+    "another dict": "def step(state): return state['count'] + 1",
+    "another list": (
+        "def step(state):\n    state['count'] += 1\n"
+        "    state['values'] = [2 * state['values'][0], state['values'][1] + 1]\n"
+        "    return state['count']"
+    ),
+    "not the list": "def step(state):\n    state['count'] += 1\n    return state['count']",
+    "empties it": "def step(state): state.clear()",
+    "fails midway": "def step(state):\n    state['count'] += 1\n    raise ValueError",
+    "without end": "def step(state):\n    state['self'] = state\n    return 1",
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_what_is_changed_in_place_is_judged_as_here(name, pool):
+    sources = ["import numpy as np", STEPS[name]]
+    ahead, one_by_one = (judged(pool, STEP, sources, way, seed=1) for way in (True, False))
+    assert ahead.to_dict() == one_by_one.to_dict()
+    namespace: dict[str, Any] = {"np": np}
+    exec(STEPS[name], namespace)
+    if name != "without end":  # which is too deep to come over
+        local = judge(STEP, namespace["step"], seed=1)
+        assert [f.verdict for f in ahead.findings] == [f.verdict for f in local.findings]
+        assert ahead.headline.startswith(local.headline)  # which has no lines of code
+    assert ahead.passed == (name in ("right", "another list"))
 
 
 def test_a_worker_that_remembers_is_asked_in_the_same_order(pool):

@@ -681,6 +681,12 @@ def test_a_forged_answer_is_only_a_value(victim: Worker) -> None:
         "frame({**PASS, 'id': nonce(), 'value': ['x']})",
         "frame({**PASS, 'id': nonce(), 'changed': [[0, ['a', 'int8', [1], 0, True]]]}, b'x')",
         "frame({**PASS, 'id': nonce(), 'changed': 7})",
+        "frame({**PASS, 'id': nonce(), 'changed': [[0, ['l', 1]]]})",
+        "frame({**PASS, 'id': nonce(), 'changed': [[1, ['d', 1, 2]]]})",
+        "frame({**PASS, 'id': nonce(), 'changed': [[1, ['t', 1]]]})",
+        "frame({**PASS, 'id': nonce(), 'changed': [[1, 'text']]})",
+        "frame({**PASS, 'id': nonce(), 'changed': [[2, ['l']]]})",
+        "frame({**PASS, 'id': nonce(), 'changed': [[3, ['d']], [3, ['d']], [-1, ['l']]]})",
         "frame({'id': nonce(), 'outputs': [], 'error': 'x'})",
         "frame({'id': nonce(), 'outputs': [], 'error': {'kinds': [1], 'message': '', "
         "'traceback': ''}})",
@@ -688,9 +694,11 @@ def test_a_forged_answer_is_only_a_value(victim: Worker) -> None:
     ],
 )
 def test_malformed_answers(victim: Worker, data: str) -> None:
-    victim.execute(PRELUDE + FORGE + f"def f(x): everywhere({data}); time.sleep(9)")
+    victim.execute(PRELUDE + FORGE + f"def f(x, *args): everywhere({data}); time.sleep(9)")
+    kept = [1.0], {"a": 1}
     with pytest.raises(Failure) as caught:
-        victim.handle("f")(np.zeros(2))
+        victim.handle("f")(np.zeros(2), *kept)
+    assert kept == ([1.0], {"a": 1})
     assert caught.value.verdict in (Verdict.CRASH, Verdict.TIMEOUT)
     assert not victim.alive
 

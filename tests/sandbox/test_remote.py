@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -198,6 +200,73 @@ def test_changes_in_place_come_back(student: Worker) -> None:
     student.execute("def flip(lists):\n    lists[0][0][:] ^= True")
     student.handle("flip")([[mask]])
     assert mask.tolist() == [False, True]
+
+
+CHANGES = """
+def sort(values, *, reverse=False): values.sort(reverse=reverse)
+def put(table, key, value): table[key] = value
+def append(values, value): values.append(value)
+def deep(pair):
+    pair[0]["inner"].pop()
+    pair[1][:] = [9]
+def forget(*values, **named):
+    for value in (*values, *named.values()): value.clear()
+class Layer: name = "a layer"
+def grow(layers): layers.append(Layer())
+def nest(values): values.append(values)
+def fails(values):
+    values.append(1)
+    raise ValueError("too late")
+def within(values):
+    values[0][:] = 5.0
+    values.append(2)
+"""
+
+
+def test_changes_of_lists_and_dicts_come_back(student: Worker) -> None:
+    student.execute(CHANGES)
+    call = {name: student.handle(name) for name in ("sort", "put", "append", "deep", "forget")}
+    values, table = [3, 1, 2], OrderedDict(a=1)
+    call["sort"](values, reverse=True)
+    call["put"](table, "b", np.arange(2.0))
+    call["put"](table, "a", [1])
+    assert values == [3, 2, 1]
+    assert (type(table), list(table), table["a"]) == (OrderedDict, ["a", "b"], [1])
+    assert table["b"].tolist() == [0.0, 1.0]
+    inner, flat = [1, 2], [3]
+    call["deep"](({"inner": inner}, flat))
+    assert (inner, flat) == ([1], [9])
+    call["append"](kept := [first := [1]], 2)
+    assert kept == [[1], 2]
+    call["forget"](values, x=first, y=table)
+    assert (values, first, table) == ([], [], {})
+
+
+def test_what_was_put_into_a_list_may_be_an_object(student: Worker) -> None:
+    student.execute(CHANGES)
+    layers: list[Any] = []
+    student.handle("grow")(layers)
+    student.handle("grow")(layers)  # with a handle on the first
+    assert [layer.name for layer in layers] == ["a layer"] * 2
+
+
+def test_what_is_not_changed_stays_the_same_object(student: Worker) -> None:
+    student.execute(CHANGES)
+    array = np.zeros(2)
+    values, table = [0.5, array], {(1, 2): "x"}
+    assert student.handle("echo")(values, table)[0][0] == 0.5
+    assert values[1] is array
+    student.handle("within")(values[1:] + values)  # a list that nobody else has
+    assert (array.tolist(), len(values)) == ([5.0, 5.0], 2)
+
+
+def test_a_change_that_cannot_come_back_is_an_error(student: Worker) -> None:
+    student.execute(CHANGES)
+    values = [1]
+    assert failure(lambda: student.handle("nest")(values)).kinds[0] == "ValueError"
+    assert failure(lambda: student.handle("fails")(values)).message == "too late"
+    assert values == [1]
+    assert student.alive
 
 
 def test_read_only_arrays_are_read_only_there(student: Worker) -> None:
