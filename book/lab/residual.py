@@ -74,6 +74,7 @@ def train(
     seeds: Sequence[int],
     *,
     norm: bool = False,
+    last: bool = False,
     skip: bool = True,
     scale: float = 1.0,
     learned: bool = False,
@@ -90,10 +91,14 @@ def train(
     lrs, seeds : (R,) each
     norm : bool
         Whether the stream is batch normalized before each activation, and once before the top.
+    last : bool
+        Whether each branch is batch normalized once more at its end.
     skip : bool
         Whether a block adds to the stream, or replaces it.
     scale : float
-        With a norm, where its γ begin; without, α, the factor of each branch.
+        Where the γ of the last normalization of each branch begin, if ``last``; otherwise α, the
+        factor of each branch. (A γ in front of a ReLU must not begin at 0: there the slope of the
+        ReLU is 0, and the branch would never move.)
     learned : bool
         Whether α is learned, one number per block.
     """
@@ -107,16 +112,17 @@ def train(
         np.random.default_rng([s, 9]).normal(size=(X.shape[2], width)) / np.sqrt(X.shape[2])
         for s in seeds
     ]
-    top = [np.random.default_rng([s, 4]).normal(size=(width, 10)) / np.sqrt(width) for s in seeds]
-    first, last = (torch.as_tensor(np.stack(a)).float() for a in (stem, top))
+    head = [np.random.default_rng([s, 4]).normal(size=(width, 10)) / np.sqrt(width) for s in seeds]
+    first, top = (torch.as_tensor(np.stack(a)).float() for a in (stem, head))
     hidden = [torch.as_tensor(np.stack(a)).float() for a in zip(*drawn, strict=True)]
-    alphas = [torch.full((R, 1, 1), 1.0 if norm else scale) for _ in hidden]
-    gammas = [torch.full((R, 1, width), scale if norm else 1.0) for _ in hidden] + [
-        torch.ones(R, 1, width)
-    ]
+    alphas = [torch.full((R, 1, 1), 1.0 if last else scale) for _ in hidden]
+    gammas = [torch.ones(R, 1, width) for _ in range(blocks + 1)]
     betas = [torch.zeros(R, 1, width) for _ in gammas]
-    parameters = [first, last, *hidden]
+    end_gammas = [torch.full((R, 1, width), scale) for _ in hidden]
+    end_betas = [torch.zeros(R, 1, width) for _ in hidden]
+    parameters = [first, top, *hidden]
     parameters += [*gammas, *betas] if norm else []
+    parameters += [*end_gammas, *end_betas] if last else []
     parameters += alphas if learned else []
     for p in parameters:
         p.requires_grad_()
@@ -128,8 +134,10 @@ def train(
         h = X @ first
         for i, W in enumerate(hidden):
             added = alphas[i] * (f(normalized(h, i, rows)) @ W)
+            if last:
+                added = normalize(added, end_gammas[i], end_betas[i], EPS, rows)
             h = h + added if skip else added
-        return normalized(h, blocks, rows) @ last
+        return normalized(h, blocks, rows) @ top
 
     draws = [np.random.default_rng([seed, 5]) for seed in seeds]
     rate = torch.as_tensor(np.asarray(lrs, dtype=np.float32)).reshape(-1, 1, 1)
