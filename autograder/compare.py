@@ -269,7 +269,8 @@ def _values_sentence(expected: Array, got: Array, differs: Mask, tolerance: Tole
         rest = int((differs & ~odd).sum())
         return (
             f"{_count(odd)} {'is' if odd.sum() == 1 else 'are'} {kinds} where numbers are "
-            f"expected, the first at {_index(odd)}" + (f"; {rest} more differ" if rest else "")
+            f"expected, the first at {_index(odd)}"
+            + (f"; {rest} more {'differs' if rest == 1 else 'differ'}" if rest else "")
         )
     at = _worst(expected, got, differs)
     sentence = (

@@ -580,8 +580,30 @@ def _failed(exercise: Exercise, probe: Probe, run: Run, expected: Run) -> Findin
     elif call.returned:
         what = f"{call.text} returned {describe(call.result)}, and then came {said}{where}"
     else:
-        what = f"{call.text} raised {said}{where}"
+        what = f"{call.text} raised {said}{where}{_asks(said)}"
     return Finding.of(probe, failure.verdict, what)
+
+
+# What beginners meet most, and what its message does not say.
+_ASKS = (
+    (r"NameError: name 'self' is not", "is `self` the first parameter?"),
+    (r"NameError: ", "is it spelled right, and does a cell before this one define it?"),
+    (
+        r"TypeError: \S+(?<!<locals>)\.\w+\(\) takes \d+ positional arguments? but \d+ w",
+        "does it take `self`, and all that it is given?",
+    ),
+    (r"ValueError: matmul: .* mismatch", "`A @ B` needs as many columns in A as B has rows"),
+    (
+        r"ValueError: The truth value of an array",
+        "`if`, `and`, `or` and `max` ask about a single number; entry by entry there are "
+        "`np.where`, `&`, `|` and `np.maximum`",
+    ),
+)
+
+
+def _asks(said: str) -> str:
+    """What to look for after an exception, to follow its message; empty for most."""
+    return next((f": {asks}" for pattern, asks in _ASKS if re.match(pattern, said)), "")
 
 
 def _lacking(run: Run, expected: Run) -> list[str]:
@@ -644,7 +666,10 @@ def _missing(exercise: Exercise, probes: Sequence[Probe], implementation: Any) -
     elif isinstance(implementation, Failure):
         verdict, what = implementation.verdict, implementation.message
     else:
-        what = f"{exercise.name} is {describe(implementation)}, not a function or a class"
+        what = (
+            f"{exercise.name} is {describe(implementation)}, not a function or a class: was it "
+            "called, or its name used for something else?"
+        )
     return Report(
         exercise=exercise.name,
         findings=tuple(Finding.of(p, verdict, what) for p in probes),

@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -260,6 +261,21 @@ class TestErrors:
         notebook = ROOT / "exercises" / SLUGS[0] / f"{SLUGS[0]}.ipynb"
         result = autograder("check", notebook, "--course", ROOT)
         stopped(result, "a notebook cannot be run here: cannot preload numpy")
+
+    def test_what_is_put_back_before_grading_is_said(self, tmp_path):
+        """An import in a cell of the instructor's works in the notebook, and is not there then."""
+        name = f"{SLUGS[0]}.ipynb"
+        notebook = json.loads((ROOT / "exercises" / SLUGS[0] / name).read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            match cell["metadata"].get("nbgrader", {}).get("grade_id"):
+                case "imports":
+                    cell["source"] = "import math\nimport numpy as np"
+                case "standardize":
+                    cell["source"] = "def standardize(X)\n    return X"
+        (tmp_path / name).write_text(json.dumps(notebook), encoding="utf-8")
+        said = words(autograder("check", tmp_path / name, "--course", ROOT).output)
+        assert "as when graded: imports differs from the source; the instructor's" in said
+        assert re.search(r"cell (\d+) raised SyntaxError: expected ':' \(<cell \1>, line 1\)", said)
 
     def test_a_file_name_is_not_obeyed_by_a_terminal(self, tmp_path):
         evil = tmp_path / "\x1b]0;title\x07.ipynb"

@@ -237,7 +237,7 @@ class TestEntries:
     def test_nan_does_not_hide_other_differences(self, table):
         got = table.copy()
         got[2, 1], got[0, 0] = np.nan, 7
-        assert found(table, got).endswith("the first at [2, 1]; 1 more differ")
+        assert found(table, got).endswith("the first at [2, 1]; 1 more differs")
 
     def test_infinite(self, table):
         assert "18 of 18 entries are infinite" in found(table, np.full_like(table, np.inf))

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import sys
 import warnings
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autograder.chapters import find
 from autograder.exercise import (
     Argument,
     Exercise,
@@ -180,8 +182,39 @@ class TestVerdict:
         assert verdicts(report) == ["MISSING"] * 3
         assert report.unseen == 1
         assert details(report)[0] == (
-            "center is an array of shape (2, 3) and dtype float64, not a function or a class"
+            "center is an array of shape (2, 3) and dtype float64, not a function or a class: was "
+            "it called, or its name used for something else?"
         )
+
+    @pytest.mark.parametrize(
+        ("fails", "asks"),
+        [
+            (
+                lambda X: X - m,  # noqa: F821
+                "is it spelled right, and does a cell before this one define it?",
+            ),
+            (lambda X: self.mean, "is `self` the first parameter?"),  # noqa: F821
+            (lambda X: X @ X, "`A @ B` needs as many columns in A as B has rows"),
+            (lambda X: X if X > 0 else -X, "entry by entry there are `np.where`"),
+        ],
+    )
+    def test_what_beginners_meet_comes_with_what_to_look_for(self, fails, asks):
+        assert asks in details(judge(CENTER, fails))[0]
+
+    def test_an_exception_of_another_kind_speaks_for_itself(self):
+        def mean(X):
+            return X.mean(axis=0)
+
+        for fails in (lambda X: X / "2", lambda X: X - mean(X, 0)):
+            assert not re.search(r"[?]|`A @ B`", details(judge(CENTER, fails))[0])
+
+    def test_a_method_without_self_is_asked_for_it(self):
+        class Forgetful:
+            def fit(X):
+                return X
+
+        report = judge(find("Scaler"), Forgetful)
+        assert "does it take `self`, and all that it is given?" in details(report)[0]
 
     def test_changing_the_input_is_told(self):
         report = judge(CENTER, in_place.implementation)

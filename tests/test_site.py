@@ -604,6 +604,53 @@ def test_the_search_shows_sentences(browser: Browser, address: str) -> None:
     tab.close()
 
 
+def test_the_keyboard_sees_where_it_is(browser: Browser, site: Path) -> None:
+    """Every button of the header shows that it has the focus."""
+    tab = browser.new_page()
+    tab.goto((site / "book" / "feature_scaling.html").as_uri())
+    tab.locator(".bd-header-article").wait_for()
+    seen = []
+    for _ in range(40):  # past the chapters, through the header
+        tab.keyboard.press("Tab")
+        at = tab.locator(":focus")
+        if at.count() and at.evaluate("e => e.matches('.bd-header-article .btn')"):
+            seen.append(at.get_attribute("aria-label"))
+            assert at.evaluate("e => getComputedStyle(e).outlineStyle") == "solid", seen[-1]
+    assert len(seen) >= 3, seen
+    tab.close()
+
+
+@pytest.mark.parametrize("button", [".primary-toggle", ".secondary-toggle", ".search-button"])
+def test_what_a_key_opened_gives_the_focus_back(browser: Browser, site: Path, button: str) -> None:
+    """Escape closes it, and one goes on at the button that opened it."""
+    tab = browser.new_page(viewport={"width": 390, "height": 844})
+    tab.goto((site / "book" / "gradients.html").as_uri())
+    tab.locator(f"{button}:visible").first.focus()
+    tab.keyboard.press("Enter")
+    tab.wait_for_function(
+        "document.querySelector('dialog[open]')?.contains(document.activeElement)"
+    )
+    tab.keyboard.press("Escape")
+    tab.wait_for_function("!document.querySelector('dialog[open]')")
+    assert tab.evaluate(f"document.activeElement.matches('{button}')")
+    tab.close()
+
+
+def test_what_a_key_switches_keeps_the_focus(browser: Browser, site: Path) -> None:
+    """The theme can be switched on; after a click, no hint is left over the button."""
+    tab = browser.new_page(viewport={"width": 1280, "height": 800})
+    tab.goto((site / "book" / "gradients.html").as_uri())
+    switch = tab.locator(".theme-switch-button:visible").first
+    focused = "document.activeElement.matches('.theme-switch-button')"
+    switch.focus()
+    tab.keyboard.press("Enter")
+    assert tab.evaluate(focused)
+    tab.reload()
+    switch.click()
+    assert not tab.evaluate(focused)
+    tab.close()
+
+
 def test_a_quiz_works_by_keyboard_without_scripts(browser: Browser, address: str) -> None:
     """Tab to an option, press Enter, read the reason."""
     context = browser.new_context(java_script_enabled=False)

@@ -326,6 +326,8 @@ def check_notebook(console: Console, course: Path, path: Path) -> bool:
         raise CourseError(f"{path}: {printable(submission.problem)}")
     assignment = _assignment_of(course, path)
     sheet = worksheet(assignment, submission)
+    for repair in sheet.repairs:  # a changed cell that is put back may be why an answer fails
+        console.print(f"[yellow]as when graded:[/] {escape(printable(repair))}")
     exercises = {e.name for e in chapter(assignment.name).exercises}
     well = True
     try:
@@ -341,7 +343,7 @@ def check_notebook(console: Console, course: Path, path: Path) -> bool:
             if entry.role in (Role.STUDENT, Role.LOCKED):
                 try:
                     defines = cells.defined(entry.origin.source) if entry.origin else ()
-                    failure = session.run(entry.source, f"cell {index + 1}", defines).failure
+                    failure = session.run(entry.source, str(index + 1), defines).failure
                 except Failure as error:
                     failure = error
                 if failure is not None and failure.kinds[:1] != ("NotImplementedError",):

@@ -18,6 +18,17 @@
   addEventListener("resize", mend);
 })();
 
+// And a button keeps the focus when it is pressed by key. The theme takes it away, so that no hint is
+// left over a button that was clicked; by key one would begin again at the top of the page.
+addEventListener("DOMContentLoaded", () => {
+  const buttons = ".theme-switch-button, .search-button, .primary-toggle, .secondary-toggle";
+  for (const button of document.querySelectorAll(buttons)) {
+    button.blur = () => {
+      if (!button.matches(":focus-visible")) HTMLElement.prototype.blur.call(button);
+    };
+  }
+});
+
 // And paper gets the light theme: pale letters on white cannot be read, and browsers leave out the
 // dark page behind them.
 (() => {

@@ -23,6 +23,8 @@
 # knows the mistake, how to repair it. It may also tell you what your gradient is made of. You may run
 # it as often as you like. A few more properties are looked at when your notebook is graded; the report
 # says how many.
+# What else you need, such as another import, write into your own cells, or into new ones: all others
+# are put back as they are here when your notebook is graded.
 #
 # Throughout, `x`, `dy` and `dx` are arrays of shape `(N, D)`; `dy` stands for $\partial L/\partial y$,
 # and so on: a gradient always has the shape of its variable. Write with NumPy only, compute in

@@ -22,6 +22,8 @@
 # cell below it. Its report says which properties your answer has, which it does not have, and, if it
 # knows the mistake, how to repair it. You may run it as often as you like. A few more properties are
 # looked at when your notebook is graded; the report says how many.
+# What else you need, such as another import, write into your own cells, or into new ones: all others
+# are put back as they are here when your notebook is graded.
 #
 # Throughout, `x` is a batch of shape `(N, D)`, and `momentum` is PyTorch's: the weight of the *new*
 # value. Write with NumPy only, and leave the arrays that you are given as they are.
