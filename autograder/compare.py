@@ -319,7 +319,8 @@ def _pattern(expected: Array, got: Array, tolerance: Tolerance) -> str:
         return "Every sign is the opposite of what is expected."
     norm = float(np.vdot(expected, expected).real)
     sizes = np.abs(expected)
-    if not _close(sizes, np.full_like(sizes, sizes.max()), tolerance).all():
+    # The squares of very small numbers are 0.
+    if norm and not _close(sizes, np.full_like(sizes, sizes.max()), tolerance).all():
         factor = float(np.vdot(expected, got).real) / norm
         if abs(factor) > 1e-9 and same(factor * expected):  # what is nearly 0 is no multiple
             return f"Every entry is {_factor(factor, expected.shape)} times what is expected."

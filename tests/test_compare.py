@@ -287,6 +287,11 @@ class TestPattern:
     def test_a_factor_of_n_and_n_minus_1(self, table, factor, formula):
         assert found(table, factor * table).endswith(f"{formula} times what is expected.")
 
+    def test_numbers_whose_squares_are_nothing(self, table):
+        exact = Tolerance(relative=1e-7, absolute=0.0)
+        said = found(1e-170 * table, np.zeros_like(table), exact)
+        assert said.startswith("18 of 18 entries differ")
+
     def test_an_offset(self, table):
         assert found(table, table + 0.5).endswith("Every entry is 0.5 too high.")
         assert found(table, table - 2).endswith("Every entry is 2 too low.")

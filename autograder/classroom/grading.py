@@ -187,6 +187,7 @@ def grade(assignment: Assignment, submission: Submission, pool: Pool, secret: by
     sheet = worksheet(assignment, submission)
     grades: dict[str, CellGrade] = {}
     shown = [_shown(entry, index) for index, entry in enumerate(sheet.entries)]
+    _shorten(sheet.entries, shown)
     tests: list[tuple[Given, Node]] = []
     early: list[tuple[Given, Node]] = []
     kinds: dict[str, str] = {}
@@ -675,6 +676,38 @@ def harmless(text: str) -> str:
     for sign, apart in _OBEYED:
         text = sign.sub(apart, text)
     return text
+
+
+# What pages show of a student's cells. nbgrader's colour code and set Markdown in a time that may
+# grow with the square of what was made for it, with the cube of blank lines. The largest notebook
+# of the course has 26,000 characters.
+_LONGEST_CELL, _LONGEST_LINE, _MOST_BLANK_LINES, _LONGEST = 20_000, 1_000, 20, 100_000
+
+
+def _shorten(entries: Sequence[Entry], shown: Sequence[Node]) -> None:
+    """Cut what students wrote where a page of it would take too long to be made."""
+    left = _LONGEST
+    for entry, cell in zip(entries, shown, strict=True):
+        if entry.role in (Role.STUDENT, Role.TEXT, Role.WRITTEN):
+            code = cell["cell_type"] == "code"
+            text = legible(cell["source"]) if code else cell["source"]
+            more = len(text) - min(left, _LONGEST_CELL)
+            if more > 0:
+                sign = "# " if code else "\n"
+                text = f"{text[:-more]}\n{sign}… ({more:,} characters more are not shown)"
+            cell["source"] = text
+            left = max(0, left - len(text))
+
+
+def legible(code: str) -> str:
+    """A student's code, without what is too much in a line, or of blank lines."""
+    given, lines, blank = code.splitlines(), [], 0
+    for line in given:
+        blank = 0 if line.strip() else blank + 1
+        if blank <= _MOST_BLANK_LINES:
+            long = len(line) > _LONGEST_LINE
+            lines.append(f"{line[:_LONGEST_LINE]} # …" if long else line)
+    return code if lines == given else "\n".join(lines)
 
 
 def _safe(output: Node) -> Node:

@@ -16,6 +16,8 @@ _STREAMS = ("stdout", "stderr")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 MAX_MESSAGE = 5_000
 """How much is kept of what was said of a failure."""
+# Colours. nbgrader's pages make HTML of them, and take a minute for as many as may be printed.
+_ESCAPE = re.compile(r"\x1b(?:\[[0-9;:?]*[@-~])?")
 # A small file may hold an enormous picture: a browser that shows it takes four bytes a pixel.
 _MAX_PIXELS = 50_000_000
 # What an output counts besides its text: an empty one takes room, too.
@@ -37,12 +39,12 @@ def _output(item: Any) -> tuple[dict[str, Any], int]:
         name = _get(item, "name", str)
         if name not in _STREAMS:
             raise wire.WireError("malformed outputs")
-        text = wire.clean(_get(item, "text", str))
+        text = _text(_get(item, "text", str))
         return {"output_type": kind, "name": name, "text": text}, len(text)
     if kind not in ("display_data", "execute_result"):
         raise wire.WireError("malformed outputs")
     bundle = _get(item, "data", dict)
-    data = {"text/plain": wire.clean(_get(bundle, "text/plain", str))}
+    data = {"text/plain": _text(_get(bundle, "text/plain", str))}
     picture = bundle.get("image/png")
     if picture is not None:
         if type(picture) is not str or not _BASE64.fullmatch(picture):
@@ -53,6 +55,12 @@ def _output(item: Any) -> tuple[dict[str, Any], int]:
     if kind == "execute_result":
         output["execution_count"] = _get(item, "execution_count", int)
     return output, sum(map(len, data.values()))
+
+
+def _text(text: str) -> str:
+    """A text that can be printed anywhere, without what colours it."""
+    text = wire.clean(text)
+    return _ESCAPE.sub("", text) if "\x1b" in text else text
 
 
 def _can_be_shown(picture: str) -> bool:
@@ -69,9 +77,7 @@ def error(tree: Any) -> tuple[tuple[str, ...], str, str]:
     kinds = _get(tree, "kinds", list)
     if len(kinds) > _MAX_KINDS or any(type(kind) is not str for kind in kinds):
         raise wire.WireError("malformed error")
-    message, trace = (
-        wire.clean(_get(tree, key, str))[:MAX_MESSAGE] for key in ("message", "traceback")
-    )
+    message, trace = (_text(_get(tree, key, str))[:MAX_MESSAGE] for key in ("message", "traceback"))
     return tuple(wire.clean(kind)[:200] for kind in kinds), message, trace
 
 

@@ -5,6 +5,9 @@ open (which ones, is Landlock's business). There is no process or thread to crea
 run, no socket to open, no signal to send to anybody, no permission or owner to change, no
 namespace, no key, no tracing, no memory outside the limits.
 
+Where no tmpfs of a worker's own bounds its files, they are counted by their names, and none may
+lose its name: nothing can be removed or renamed there, and no file can be made without a name.
+
 The filter is classic BPF, written by hand, for x86-64 and AArch64. A system call made under
 another convention than the native one kills the worker. It is short, because the kernel checks,
 translates and tries it out for every worker.
@@ -26,7 +29,7 @@ ALLOWED = {
     "open": (2, -1), "openat": (257, 56), "openat2": (437, 437), "creat": (85, -1),
     "close": (3, 57), "close_range": (436, 436), "lseek": (8, 62), "dup": (32, 23),
     "dup2": (33, -1), "dup3": (292, 24), "fsync": (74, 82), "fdatasync": (75, 83),
-    "ftruncate": (77, 46), "fallocate": (285, 47), "fadvise64": (221, 223), "flock": (73, 32),
+    "ftruncate": (77, 46), "fallocate": (285, 47), "fadvise64": (221, 223),
     "sendfile": (40, 71), "copy_file_range": (326, 285), "umask": (95, 166),
     # Names and what they stand for. (No chmod, chown, utime, xattr: Landlock does not see them.)
     "stat": (4, -1), "lstat": (6, -1), "fstat": (5, 80), "newfstatat": (262, 79),
@@ -50,9 +53,9 @@ ALLOWED = {
     "getsockopt": (55, 209), "setsockopt": (54, 208), "getsockname": (51, 204),
     "getpeername": (52, 205), "futex": (202, 98), "restart_syscall": (219, 128),
     # Clocks, timers and its own signals' handlers.
-    "nanosleep": (35, 101), "clock_nanosleep": (230, 115), "clock_gettime": (228, 113),
-    "clock_getres": (229, 114), "gettimeofday": (96, 169), "time": (201, -1),
-    "times": (100, 153), "alarm": (37, -1), "setitimer": (38, 103), "getitimer": (36, 102),
+    "nanosleep": (35, 101), "clock_getres": (229, 114), "gettimeofday": (96, 169),
+    "time": (201, -1), "times": (100, 153), "alarm": (37, -1),
+    "setitimer": (38, 103), "getitimer": (36, 102),
     "rt_sigaction": (13, 134), "rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139),
     "rt_sigpending": (127, 136), "rt_sigsuspend": (130, 133), "rt_sigtimedwait": (128, 137),
     "sigaltstack": (131, 132), "pause": (34, -1),
@@ -71,9 +74,14 @@ ALLOWED = {
 
 # name -> (numbers, which argument, the values it may have).
 CHECKED = {
-    # F_DUPFD, F_{GET,SET}{FD,FL}, locks, pipe size; never F_SETOWN or F_SETSIG, with which the
-    # kernel can be asked to send somebody a signal.
-    "fcntl": ((72, 25), 1, (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1032)),
+    # F_DUPFD, F_{GET,SET}{FD,FL}, pipe size; never F_SETOWN or F_SETSIG, with which the kernel can
+    # be asked to send somebody a signal. No locks either: on a file that all workers read, one sees
+    # those of another, and numbers in them.
+    "fcntl": ((72, 25), 1, (0, 1, 2, 3, 4, 1030, 1032)),
+    # The clocks that have names: the others tell how long another process, such as the judge, has
+    # computed.
+    "clock_gettime": ((228, 113), 0, tuple(range(12))),
+    "clock_nanosleep": ((230, 115), 0, tuple(range(12))),
     # SOCK_STREAM, perhaps SOCK_NONBLOCK and SOCK_CLOEXEC. Never a datagram socket: one of a pair
     # can send to any other on this machine that has a name in the file system.
     "socketpair": ((53, 199), 1, (0x1, 0x801, 0x80001, 0x80801)),
@@ -85,13 +93,20 @@ CHECKED = {
     "prlimit64": ((302, 261), 0, (0,)),
 }
 
+# What takes a file's name away; and what makes a file without one: __O_TMPFILE among the flags of
+# `open`, which are this argument. (Those of openat2 are in memory, where no filter looks.)
+UNNAMING = ("unlink", "unlinkat", "rename", "renameat", "renameat2", "openat2")
+OPENING = {"open": 1, "openat": 2}
+_O_TMPFILE = 0x400000
+
 # glibc tries clone3 first and falls back to clone (which gets EPERM) only on ENOSYS.
 _CLONE3 = (435, 435)
 
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _KILL, _ERRNO, _ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
 _LOAD, _RETURN = 0x20, 0x06  # BPF_LD|W|ABS, BPF_RET|K
-_EQUAL, _GREATER, _NOT_LESS = 0x15, 0x25, 0x35  # BPF_JMP|K and JEQ, JGT, JGE
+# BPF_JMP|K and JEQ, JGT, JGE, JSET.
+_EQUAL, _GREATER, _NOT_LESS, _HAS = 0x15, 0x25, 0x35, 0x45
 _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 
@@ -101,18 +116,28 @@ def supported() -> bool:
     return platform.machine() in _ARCHITECTURES
 
 
-def program() -> bytes:
-    """Return the filter, as an array of ``struct sock_filter``."""
+def program(*, unnaming: bool = True) -> bytes:
+    """Return the filter, as an array of ``struct sock_filter``.
+
+    Args:
+        unnaming: whether files may lose their names.
+    """
     column, arch = _ARCHITECTURES[platform.machine()]
-    instructions = list(_instructions(column, arch))
+    instructions = list(_instructions(column, arch, unnaming))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions)
 
 
-def _instructions(column: int, arch: int) -> Iterator[tuple[int, int, int, int]]:
+def _instructions(column: int, arch: int, unnaming: bool) -> Iterator[tuple[int, int, int, int]]:
     allow = (_RETURN, 0, 0, _ALLOW)
     deny = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
-    runs = _runs(numbers[column] for numbers in ALLOWED.values() if numbers[column] >= 0)
+    kept = () if unnaming else (*UNNAMING, *OPENING)
+    numbered = {name: numbers[column] for name, numbers in ALLOWED.items() if numbers[column] >= 0}
+    runs = _runs(number for name, number in numbered.items() if name not in kept)
     rest = []
+    for name in () if unnaming else OPENING.keys() & numbered.keys():
+        rest.append((_EQUAL, 0, 4, numbered[name]))
+        rest.append((_LOAD, 0, 0, _ARGUMENTS + 8 * OPENING[name]))
+        rest += ((_HAS, 0, 1, _O_TMPFILE), deny, allow)
     for numbers, argument, values in CHECKED.values():
         # The kernel looks at the low 32 bits of these arguments, and so does the filter.
         rest.append((_EQUAL, 0, len(values) + 3, numbers[column]))

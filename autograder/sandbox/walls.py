@@ -149,7 +149,7 @@ def prepare(
         plan.rules.write("/dev/null")
     else:
         plan.notes.append("no Landlock in this kernel")
-    code = seccomp.program() if seccomp.supported() else b""
+    code = seccomp.program(unnaming=plan.private) if seccomp.supported() else b""
     trouble = _trial(lambda: _filter(code, libc)) if code else "not known for this machine"
     if trouble:
         plan.notes.append(f"no seccomp filter: {trouble}")

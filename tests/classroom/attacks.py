@@ -448,6 +448,23 @@ ATTACKS = {
         "A21: write without end",
         "with open('big', 'wb') as file:\n    while True:\n        file.write(bytes(1 << 20))",
     ),
+    "nameless_files": Attack(
+        "the same in files that nobody finds",
+        "import mmap, os\nkept = []\n"
+        "def fill():\n"
+        "    for i in range(20):\n"
+        "        fd = os.open('big', os.O_CREAT | os.O_RDWR)\n"
+        "        os.unlink('big')\n"
+        "        os.write(fd, bytes(1 << 22))\n"
+        "        kept.append(mmap.mmap(fd, 4096))\n"
+        "        os.close(fd)\n"
+        "fill()",
+    ),
+    "slow_pages": Attack(
+        "what feedback takes an hour to show: blank lines, dots, colours",
+        "print('\\x1b[31mx' * 100_000)\nx = (1" + "\n" * 20_000 + ")",
+        after="a." * 20_000,
+    ),
     "empty_outputs": Attack(
         "outputs without a letter in them, more than a notebook can hold",
         "import sys\n"

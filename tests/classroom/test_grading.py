@@ -23,11 +23,12 @@ from classroom_helpers import (
     grade_class,
     nbgrader,
 )
+from nbconvert import HTMLExporter
 from nbgrader.converters.base import NbGraderException
 
 from autograder.classroom import preprocessor
 from autograder.classroom.cells import grade_id, student_names
-from autograder.classroom.grading import _test, grade, harmless
+from autograder.classroom.grading import _test, grade, harmless, legible
 from autograder.classroom.judges import Setup, judge_one
 from autograder.classroom.release import students_version
 from autograder.classroom.session import Session
@@ -168,6 +169,33 @@ class TestShown:
         for sign in ("<", "[", "](", "![", "\\href", "&#"):
             harmless(sign * 500_000)
         assert time.monotonic() - start < 5
+
+    @pytest.mark.parametrize(
+        "code", ["", "x = 1\n", "def f(x):\n\n\n    return x  # \f\n\n", "x\r\ny"]
+    )
+    def test_ordinary_code_is_left_as_it_is(self, code):
+        assert legible(code) == code
+
+    def test_too_much_in_a_line_and_too_many_blank_lines_are_cut(self):
+        code = "x" + " \n" * 5_000 + "y" * 5_000 + "\nz"
+        lines = legible(code).splitlines()
+        assert (lines[0], lines[-1], len(lines)) == ("x ", "z", 23)
+        assert lines[-2] == "y" * 1_000 + " # …"
+
+    def test_a_page_of_it_is_made_in_time(self, desk):
+        """Feedback and formgrader show it: one student must not keep a class from theirs."""
+        notebook = desk.fill_in(above="x" + "\n" * 6_000 + "y", below="a." * 10_000)
+        notebook.cells += [nbformat.v4.new_markdown_cell("[" * 8_000) for _ in range(30)]
+        notebook.cells += [nbformat.v4.new_code_cell("f'{'\n" * 50_000)]
+        graded = desk.grade(notebook)
+        assert graded.score == desk.full
+        shown = nbformat.reads(graded.notebook, as_version=4)
+        theirs = [cell.source for cell in shown.cells if "nbgrader" not in cell.metadata]
+        assert sum(map(len, theirs)) < 110_000
+        assert any("characters more are not shown" in source for source in theirs)
+        start = time.process_time()
+        HTMLExporter().from_notebook_node(shown)
+        assert time.process_time() - start < 40
 
     def test_the_mark_scheme_has_no_markers(self, desk):
         shown = desk.grade(desk.fill_in()).notebook

@@ -200,6 +200,46 @@ def test_another_students_folder(walled: Pool, victim: Worker, needs: Needs) -> 
         assert neighbour.value("text") == "answer"
 
 
+def test_messages_to_a_neighbour_by_locks(walled: Pool, victim: Worker, needs: Needs) -> None:
+    """Two students' workers read the same files: what one locks there, the other could see."""
+    needs("signals")
+    place = "import fcntl, struct\nfile = os.open(os.__file__, os.O_RDONLY)\n"
+    lock = "struct.pack('hhqqi4x', {kind}, 0, 42, 1, 0)"
+    source = f"""
+{place}
+for how in (
+    lambda: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB),
+    lambda: fcntl.fcntl(file, fcntl.F_SETLK, {lock.format(kind=0)}),
+    lambda: fcntl.fcntl(file, 37, {lock.format(kind=0)}),  # F_OFD_SETLK
+):
+    try:
+        how()
+    except OSError:
+        pass
+"""
+    with walled.worker() as neighbour:
+        assert neighbour.execute(PRELUDE + source).verdict is Verdict.PASS
+        source = f"""
+attempt("flock", fcntl.flock, file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+attempt("see a lock", fcntl.fcntl, file, fcntl.F_GETLK, {lock.format(kind=1)})
+attempt("see a lock of a file", fcntl.fcntl, file, 36, {lock.format(kind=1)})
+"""
+        attack(victim, place + source)
+
+
+def test_the_clocks_of_others(victim: Worker, needs: Needs) -> None:
+    """How long the judge computes may tell what it thinks of an answer."""
+    needs("signals")
+    source = """
+clock = ~os.getppid() << 3 | 2
+attempt("see how long another computes", time.clock_gettime, clock)
+if libc.syscall(230 if os.uname().machine == "x86_64" else 115, clock, 0, bytes(16), 0) == 0:
+    got.append("wait for another to compute")
+assert all(clock() for clock in (time.time, time.monotonic, time.process_time, time.thread_time))
+"""
+    attack(victim, source)
+
+
 def test_a_large_file(victim: Worker, needs: Needs) -> None:
     needs("cpu")
     source = """
@@ -252,6 +292,47 @@ except OSError as error:
     assert error.errno == errno.ENOSPC
 """
     overfull(victim, source)
+
+
+HIDES = {
+    "unlink": """
+def hide():
+    fd = os.open("file", os.O_CREAT | os.O_RDWR)
+    os.unlink("file")
+    return fd
+""",
+    "rename": """
+os.close(os.open("other", os.O_CREAT | os.O_RDWR))
+def hide():
+    fd = os.open("file", os.O_CREAT | os.O_RDWR)
+    os.rename("other", "file")
+    os.close(os.open("other", os.O_CREAT | os.O_RDWR))
+    return fd
+""",
+    "never named": """
+def hide():
+    return os.open(".", os.O_TMPFILE | os.O_RDWR)
+""",
+}
+
+
+@pytest.mark.parametrize("how", HIDES)
+def test_fill_the_disk_with_files_that_have_no_name(victim: Worker, needs: Needs, how: str) -> None:
+    needs("disk")
+    source = """
+import mmap
+kept = []
+try:
+    for i in range(8):
+        fd = hide()
+        os.write(fd, bytes(2 << 20))
+        kept.append(mmap.mmap(fd, 4096))
+        os.close(fd)
+    got.append("16 MB")
+except OSError as error:
+    assert error.errno in (errno.ENOSPC, errno.EPERM), error
+"""
+    overfull(victim, HIDES[how] + source)
 
 
 # ---- processes -----------------------------------------------------------------------------------

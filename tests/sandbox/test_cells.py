@@ -175,6 +175,24 @@ def test_errors(worker: Worker) -> None:
     assert worker.value("y") == 1
 
 
+def test_colours_are_left_out(worker: Worker) -> None:
+    """Pages make HTML of each, and a million of them take minutes."""
+    source = """
+class Shown:
+    def __repr__(self):
+        return "\\x1b[1;31mshown\\x1b"
+print("\\x1b[31m", "printed", "\\x1b[", "\\x1b]0;title\\x07", "\\x1b[38:5:1m" * 3)
+display(Shown())
+raise ValueError("\\x1b[31mraised\\x1b[0m")
+"""
+    result = worker.execute(source)
+    assert texts(result) == " printed [ ]0;title\x07 \n"
+    assert shown(result) == ["shown"]
+    assert result.failure is not None
+    assert result.failure.message == "raised"
+    assert "\x1b" not in repr(result.outputs) + result.failure.traceback
+
+
 def test_syntax_errors(worker: Worker) -> None:
     result = worker.execute("def f(:\n  pass")
     assert result.failure is not None
