@@ -186,7 +186,7 @@ class Witness:
             self._run.script.answers(value)
         if _is_plain(value):
             self._weigh(value)
-            return value
+            return _as_held(value)
         return type(self)(value, text, self._run, self._run.operations - 1)
 
     def _weigh(self, value: Any) -> None:
@@ -208,6 +208,16 @@ _PLAIN = (
 
 def _is_plain(value: Any) -> bool:
     return isinstance(value, _PLAIN)
+
+
+def _as_held(value: Any) -> Any:
+    """An array of a subclass, such as a matrix, as what it holds: so it comes out of a worker."""
+    if type(value) is tuple:
+        return tuple(map(_as_held, value))
+    if not isinstance(value, np.ndarray) or (type(value) is np.ndarray and value.dtype.isnative):
+        return value
+    array = np.ndarray.view(value, np.ndarray)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 # What a probe computes from two answers may have as many entries as the product of theirs.

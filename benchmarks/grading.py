@@ -161,7 +161,8 @@ def scores_agree(course: Path, honest: list[str]) -> None:
 
 def scores(course: Path) -> dict[str, float | None]:
     """What each student has in a course's gradebook."""
-    with sqlite3.connect(f"file:{course / 'gradebook.db'}?mode=ro", uri=True) as book:
+    path = f"file:{course / 'gradebook.db'}?mode=ro"
+    with contextlib.closing(sqlite3.connect(path, uri=True)) as book:
         return dict(
             book.execute(
                 "select a.student_id, sum(g.auto_score) from grade g"

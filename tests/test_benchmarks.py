@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,8 @@ def courses(tmp_path):
 
 def score(course):
     """What the gradebook says."""
-    return sqlite3.connect(course / "gradebook.db").execute("select * from grade").fetchone()[0]
+    with closing(sqlite3.connect(course / "gradebook.db")) as book:
+        return book.execute("select * from grade").fetchone()[0]
 
 
 def run(course, code):

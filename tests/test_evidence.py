@@ -289,6 +289,16 @@ def test_a_report_does_not_give_the_right_claim_away(hidden):
     assert told == {str([sentence])}
 
 
+def test_a_dictionary_may_hold_more_than_is_asked_for():
+    for name in ("gradient_predictiveness", "norm_equilibrium", "scale_invariance_residual"):
+        reference = EXERCISES[name].reference
+
+        def answer(*arguments, reference=reference):
+            return {**reference(*arguments), "for myself": [1.0, 2.0]}
+
+        assert judge(EXERCISES[name], answer).passed
+
+
 @pytest.mark.parametrize(
     "answer",
     ["e", "", 2, ["b"], "ab", None],

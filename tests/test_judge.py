@@ -1205,6 +1205,25 @@ class TestForeseeing:
         assert listener.begun == [0, 4]
 
 
+# --- arrays that are no plain arrays ---------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+@pytest.mark.parametrize("wrap", [np.matrix, np.ma.masked_array, lambda Z: Z.astype(">f8")])
+def test_an_array_counts_as_what_it_holds(wrap):
+    """So it comes out of a worker, and a student's own check says the same."""
+
+    @probe(1)
+    def squares(f, rng):
+        """The squares of both results are right."""
+        both = f(rng.normal(size=(5, 3)))
+        return {"first": both[0] * both[0], "second": both[1]}
+
+    exercise = Exercise("twice", lambda X: (X, 2 * X), (squares,))
+    assert judge(exercise, lambda X: (wrap(X), wrap(2 * X))).passed
+    assert not judge(exercise, lambda X: (wrap(X), wrap(3 * X))).passed
+
+
 # --- answers much larger than they should be -------------------------------------------------
 
 

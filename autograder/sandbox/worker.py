@@ -233,6 +233,7 @@ class _Server:
     Attributes:
         sock: the line to the judge.
         busy: whether the student's code runs; only then the alarm interrupts.
+        objects: the classes asked for whose instances stay here, although they are plain data, too.
     """
 
     def __init__(self, sock: socket.socket, output_bytes: int) -> None:
@@ -241,6 +242,7 @@ class _Server:
         self._found: dict[str, Any] = {}  # what the last cell left, by name
         self._request = ""
         self.busy = False
+        self.objects: tuple[type, ...] = ()
         self._outputs = notebook.Outputs(output_bytes, self._flood)
         self._notebook = notebook.Notebook(self._outputs)
         self._operations: dict[str, Callable[..., Any]] = {
@@ -327,7 +329,7 @@ class _Server:
     ) -> tuple[dict[str, Any], list[bytes]]:
         """Do one operation; return the answer, and what its body is."""
         decoder = wire.Decoder(body, lambda number, _: self._handles[number], _tensor)
-        encoder = wire.Encoder(self.keep)
+        encoder = wire.Encoder(self.keep, self.objects)
         try:
             arguments = decoder.decode(header["arguments"])
             sent = [*map(wire.held, decoder.mutable)]
@@ -360,13 +362,22 @@ class _Server:
             signal.signal(signal.SIGALRM, self.overtime)
         found = {n: self._notebook.namespace.get(n) for n in names}
         self._found = {n: v for n, v in found.items() if isinstance(v, (FunctionType, type))}
+        for value in self._found.values():
+            self._asked_for(value)
         return self._found
 
     def _name(self, name: str) -> Any:
         try:
-            return self._notebook.namespace[name]
+            value = self._notebook.namespace[name]
         except KeyError:
             raise LookupError(name) from None
+        self._asked_for(value)
+        return value
+
+    def _asked_for(self, value: Any) -> None:
+        """What a class that inherits from dict makes has methods that the judge will ask for."""
+        if isinstance(value, type) and wire.is_object_and_data(value):
+            self.objects = (*self.objects, value)
 
     @property
     def handles(self) -> int:
@@ -412,7 +423,7 @@ class _Probe:
         self.rest: list[bytes] = []
         self._server = server
         self._decoder = wire.Decoder(body, _no_object, _tensor)
-        self._encoder = wire.Encoder(self._keep)
+        self._encoder = wire.Encoder(self._keep, server.objects)
         self._objects = {-1: root}  # by the number of the question that they answer
         self._arrays: dict[int, bytes] = {}
 
@@ -444,7 +455,7 @@ class _Probe:
             tree = self._encoder.encode(value)
             self._server.busy = False
             if changes := _changes(decoder.mutable, sent):
-                encoder = wire.Encoder(self._server.keep)
+                encoder = wire.Encoder(self._server.keep, self._server.objects)
                 tree = encoder.encode(value)
                 self.stopped = {"value": tree, "changed": _encoded(changes, encoder)}
                 self.rest = encoder.parts

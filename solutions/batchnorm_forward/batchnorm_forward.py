@@ -55,10 +55,10 @@ x
 #
 # $$\sigma_j^2 = \frac1N \sum_{i=1}^N (x_{ij} - \mu_j)^2, \qquad \mu_j = \frac1N \sum_{i=1}^N x_{ij}$$
 #
-# Return the D variances, shape `(D,)`. The test batches include some in float32 whose means are near
-# 10 000 and whose variances are near 1: your result must be right there, too, to 1 %. The page compares
-# three ways to compute a variance. (`np.var` is one line, and allowed. You will learn more if you write
-# the formula.)
+# Return the D variances, shape `(D,)`. The test batches include some whose variances are near 1 and whose
+# means are near 10 000, in float32, or near $10^9$, in float64: your result must be right there, too, to
+# 1 %. The page compares three ways to compute a variance. (`np.var` is one line, and allowed. You will
+# learn more if you write the formula.)
 
 # %% nbgrader={"grade": false, "grade_id": "stable_variance", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def stable_variance(x):

@@ -200,6 +200,20 @@ class Scaler(Base):
         return X.mean(axis=0), np.where(constant, 1, X.std(axis=0))
 """
 
+DICT = """
+class Scaler(dict):
+    def fit(self, X):
+        constant = X.max(axis=0) == X.min(axis=0)
+        self.update(mean=X.mean(axis=0), scale=np.where(constant, 1, X.std(axis=0)))
+        return self
+
+    def transform(self, X):
+        return (X - self["mean"]) / self["scale"]
+
+    def inverse_transform(self, Z):
+        return Z * self["scale"] + self["mean"]
+"""
+
 CLOSURE = """
 def Scaler():
     class Object:
@@ -445,6 +459,7 @@ HONEST = {
     "properties": Style({"Scaler": PROPERTIES}),
     "slots_and_more_arguments": Style({"Scaler": SLOTS}),
     "abstract_base_class": Style({"Scaler": ABSTRACT}),
+    "inherits_from_dict": Style({"Scaler": DICT}),
     "object_base_class": Style({"Scaler": SCALER.format(bases="(object)")}),
     "metaclass": Style({"Scaler": SCALER.format(bases="(metaclass=type)")}),
     "closure_for_a_class": Style({"Scaler": CLOSURE}),

@@ -71,7 +71,7 @@ def ledger(course: Path) -> list[dict]:
 
 
 def scores(course: Path) -> dict[str, float]:
-    with sqlite3.connect(course / "gradebook.db") as book:
+    with contextlib.closing(sqlite3.connect(course / "gradebook.db")) as book:
         rows = book.execute(
             "select a.student_id, sum(g.auto_score) from grade g"
             " join submitted_notebook n on g.notebook_id = n.id"

@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 from functools import partial
 
 import nbformat
@@ -94,7 +95,7 @@ class Reader:
 
 def content(course):
     """Everything in the gradebook, without the ids that it gives its rows."""
-    with sqlite3.connect(course / "gradebook.db") as database:
+    with closing(sqlite3.connect(course / "gradebook.db")) as database:
         return sorted(line for line in database.iterdump() if "INSERT" in line)
 
 

@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import nbformat
@@ -22,7 +23,7 @@ from autograder.classroom.submissions import Assignment, Submission
 
 def gradebook(folder):
     """What the gradebook says: per student and cell, all that graders and students see."""
-    with sqlite3.connect(folder / "gradebook.db") as database:
+    with closing(sqlite3.connect(folder / "gradebook.db")) as database:
         return (
             database.execute(
                 """

@@ -114,6 +114,33 @@ def test_instances(student: Worker) -> None:
     assert error.kinds == ("AttributeError", "Exception")
 
 
+@pytest.mark.parametrize("base", ["dict", "list", "namedtuple('Base', 'a', defaults=[1])"])
+def test_instances_of_a_class_asked_for_are_objects_whatever_they_inherit(
+    worker: Worker, base: str
+) -> None:
+    """A dict or a tuple comes over as data, but not what has the methods that are asked for."""
+    worker.execute(
+        "from collections import namedtuple\n"
+        "class Result(dict):\n"
+        "    def total(self):\n        return sum(self.values())\n"
+        f"class Scaler({base}):\n"
+        "    def fit(self):\n        self.fitted = 2\n        return self\n"
+        "    def result(self):\n        return Result(a=self.fitted)\n"
+    )
+    scaler = worker.handle("Scaler")()
+    assert isinstance(scaler, Remote)
+    assert scaler.fit().result() == {"a": 2}
+
+
+def test_a_class_without_methods_makes_data_where_it_inherits_from_data(worker: Worker) -> None:
+    worker.execute(
+        "import numpy as np\n"
+        "class double(np.ndarray):\n"
+        "    def __new__(cls, x):\n        return (2 * x).view(cls)\n"
+    )
+    np.testing.assert_array_equal(worker.handle("double")(np.ones(3)), 2 * np.ones(3))
+
+
 def test_values_by_name(student: Worker) -> None:
     assert student.value("pair") == (1, [2])
     assert isinstance(student.value("secret_set"), Remote)

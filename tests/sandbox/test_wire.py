@@ -94,6 +94,15 @@ def test_subclasses_arrive_as_what_they_hold() -> None:
     assert type(across(np.str_("a"))) is str
 
 
+@pytest.mark.parametrize(("kind", "near"), [("g", np.float64), ("G", np.complex128)])
+def test_long_numbers_arrive_as_the_nearest(kind: str, near: type) -> None:
+    number = np.array(1, kind) / 3
+    for long in (number, np.array(number)):
+        arrived = across(long)
+        assert type(arrived) is near
+        assert arrived == near(number)
+
+
 def test_lone_surrogates_are_replaced() -> None:
     assert across("a\ud800b") == "a?b"
 
@@ -104,7 +113,7 @@ def test_large_integers_are_refused() -> None:
 
 
 def test_what_is_not_plain_goes_to_opaque() -> None:
-    for value in (object(), np.array([object()]), np.longdouble(1), {1, 2}, len, range(3)):
+    for value in (object(), np.array([object()]), np.ones(1, "g"), {1, 2}, len, range(3)):
         with pytest.raises(TypeError):
             across(value)
 
