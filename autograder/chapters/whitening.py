@@ -1515,6 +1515,15 @@ def pca_drops_directions(X, eps=1e-5):
 
 
 @mistake(
+    hint="U has a column for each row of X, and all of length 1, so that eps has no part in it. The "
+    "rows of Vt are the principal axes: turn X onto them, and divide by √(s²/N + eps).",
+)
+def pca_returns_the_left_singular_vectors(X, eps=1e-5):
+    """The left singular vectors are returned, which are N columns, not D."""
+    return np.linalg.svd(X - X.mean(axis=0))[0]
+
+
+@mistake(
     earns=5,
     hint="A direction that does not vary still is a column of the result, filled with zeros: eps is "
     "there so that you need not leave it out.",
@@ -2099,6 +2108,7 @@ CHAPTER = Chapter(
                 pca_takes_eps_as_a_floor,
                 pca_adds_eps_squared,
                 pca_drops_directions,
+                pca_returns_the_left_singular_vectors,
                 pca_selects_eigenvalues,
                 pca_divides_by_n_minus_1,
                 pca_only_standardizes,
