@@ -20,8 +20,9 @@ MAX_MESSAGE = 5_000
 _ESCAPE = re.compile(r"\x1b(?:\[[0-9;:?]*[@-~])?")
 # A small file may hold an enormous picture: a browser that shows it takes four bytes a pixel.
 _MAX_PIXELS = 50_000_000
-# What an output counts besides its text: an empty one takes room, too.
-_OUTPUT_BYTES = 100
+# What an output counts besides its text: an empty one takes room, too, and nbgrader's pages take
+# more than two milliseconds for it.
+_OUTPUT_BYTES = 500
 _MAX_KINDS = 20
 
 

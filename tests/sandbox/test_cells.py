@@ -175,6 +175,13 @@ def test_errors(worker: Worker) -> None:
     assert worker.value("y") == 1
 
 
+def test_many_small_outputs_are_too_many(worker: Worker) -> None:
+    """A page of them takes nbgrader longer than a page of as many letters."""
+    result = worker.execute("for i in range(500): display(i)")
+    assert (result.verdict, len(result.outputs)) == (Verdict.PASS, 500)
+    assert worker.execute("for i in range(1_000): display(i)").verdict is Verdict.OUTPUT
+
+
 def test_colours_are_left_out(worker: Worker) -> None:
     """Pages make HTML of each, and a million of them take minutes."""
     source = """
