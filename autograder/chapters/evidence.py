@@ -2232,7 +2232,7 @@ def of_either_sign(f, X, W, C, a, eps, of=None):
     """What f finds for X, and for -X, where f(W), ⟨w, g⟩ and g have all signs the other way."""
     found = {"X": f(X, W.copy(), C, a, eps), "-X": f(-X, W.copy(), C, a, eps)}
     if of is None:
-        return {f"the residuals for {inputs}": residuals(all_) for inputs, all_ in found.items()}
+        return {f"the residuals for {inputs}": residuals(seen) for inputs, seen in found.items()}
     return {f"{of} for {inputs}": all_three[of] for inputs, all_three in found.items()}
 
 

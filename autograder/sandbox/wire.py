@@ -29,7 +29,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from types import FunctionType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -395,17 +394,6 @@ def holds(value: Mutable, then: bytes | list[Any]) -> bool:
     if isinstance(now, bytes) or isinstance(then, bytes):
         return now == then
     return len(now) == len(then) and all(map(operator.is_, now, then))
-
-
-_PLAIN = (np.ndarray, np.generic, str, int, float, complex, bytes, list, tuple, dict)
-
-
-def is_object_and_data(kind: type) -> bool:
-    """Whether a class inherits from plain data, such as dict, and has public methods of its own."""
-    own = [item for base in kind.__mro__ if base not in _PLAIN for item in vars(base).items()]
-    return issubclass(kind, _PLAIN) and any(
-        isinstance(value, FunctionType) and not name.startswith("_") for name, value in own
-    )
 
 
 def label(value: Any) -> str:

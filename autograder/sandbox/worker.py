@@ -376,7 +376,7 @@ class _Server:
 
     def _asked_for(self, value: Any) -> None:
         """What a class that inherits from dict makes has methods that the judge will ask for."""
-        if isinstance(value, type) and wire.is_object_and_data(value):
+        if isinstance(value, type) and _is_object_and_data(value):
             self.objects = (*self.objects, value)
 
     @property
@@ -502,6 +502,17 @@ def _items(target: Any) -> list[Any]:
     if len(found) > _MAX_ITEMS:
         raise ValueError(f"there are more than {_MAX_ITEMS:,} items")
     return found
+
+
+_PLAIN = (np.ndarray, np.generic, str, int, float, complex, bytes, list, tuple, dict)
+
+
+def _is_object_and_data(kind: type) -> bool:
+    """Whether a class inherits from plain data, such as dict, and has public methods of its own."""
+    own = [item for base in kind.__mro__ if base not in _PLAIN for item in vars(base).items()]
+    return issubclass(kind, _PLAIN) and any(
+        isinstance(value, FunctionType) and not name.startswith("_") for name, value in own
+    )
 
 
 def _failed(error: BaseException) -> dict[str, Any]:
