@@ -211,7 +211,13 @@ def _is_plain(value: Any) -> bool:
 
 
 def _as_held(value: Any) -> Any:
-    """An array of a subclass, such as a matrix, as what it holds: so it comes out of a worker."""
+    """An array of a subclass, such as a matrix, as what it holds: so it comes out of a worker.
+
+    An array of several arrays, of different shapes perhaps, is several results.
+    """
+    if isinstance(value, np.ndarray) and value.dtype.hasobject and value.ndim == 1:
+        items = tuple(np.ndarray.tolist(value))
+        return items if any(type(item) is np.ndarray for item in items) else value
     if type(value) is tuple:
         return tuple(map(_as_held, value))
     if not isinstance(value, np.ndarray) or (type(value) is np.ndarray and value.dtype.isnative):

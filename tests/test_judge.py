@@ -1224,6 +1224,28 @@ def test_an_array_counts_as_what_it_holds(wrap):
     assert not judge(exercise, lambda X: (wrap(X), wrap(3 * X))).passed
 
 
+def test_an_array_of_arrays_is_several_results():
+    """Where results differ in shape, a student may have put them in one."""
+
+    @probe(1)
+    def moments(f, rng):
+        """The table and its mean are right."""
+        centered, mean = f(rng.normal(size=(5, 3)))
+        return {"centered": centered, "mean": mean}
+
+    def reference(X):
+        return X - X.mean(axis=0), X.mean(axis=0)
+
+    def answer(X, center=1.0):
+        both = np.empty(2, dtype=object)
+        both[0], both[1] = X - center * X.mean(axis=0), X.mean(axis=0)
+        return both
+
+    exercise = Exercise("moments", reference, (moments,))
+    assert judge(exercise, answer).passed
+    assert not judge(exercise, lambda X: answer(X, 0.5)).passed
+
+
 # --- answers much larger than they should be -------------------------------------------------
 
 

@@ -132,13 +132,13 @@ class Encoder:
             raise Unsendable(f"the value has more than {MAX_NODES:,} parts")
         kind = type(value)
         if kind is np.ndarray:
-            return self._numpy(value)
+            return self._numpy(value, depth)
         if value is None or kind is bool or kind is str:
             return value
         if self.objects and isinstance(value, self.objects):
             return ["r", *self.opaque(value)]
         if isinstance(value, np.ndarray | np.generic):
-            return self._numpy(value)
+            return self._numpy(value, depth)
         if isinstance(value, str):
             return str.__str__(value)
         if isinstance(value, int):
@@ -174,7 +174,7 @@ class Encoder:
             raise Unsendable(f"the integer has more than {MAX_INT_BITS} bits")
         return ["i", hex(value)]
 
-    def _numpy(self, value: Any) -> Json:
+    def _numpy(self, value: Any, depth: int) -> Json:
         if isinstance(value, np.generic):
             name = _NAMES.get(value.dtype)
             if name is not None:
@@ -183,7 +183,7 @@ class Encoder:
                 return self.encode(str(value) if isinstance(value, str) else bytes(value))
             if value.dtype.kind in "fc":  # a longdouble: as near as the judge has numbers
                 near = np.float64 if value.dtype.kind == "f" else np.complex128
-                return self._numpy(near(value))
+                return self._numpy(near(value), depth)
             return ["r", *self.opaque(value)]
         # A subclass is sent as what it holds, whatever it claims to be.
         array = value if type(value) is np.ndarray else np.ndarray.view(value, np.ndarray)
@@ -191,7 +191,9 @@ class Encoder:
             array = array.astype(array.dtype.newbyteorder("="))
         name = _NAMES.get(array.dtype)
         if name is None and array.ndim == 0 and array.dtype.kind in "fc":
-            return self._numpy(array[()])
+            return self._numpy(array[()], depth)
+        if name is None and array.ndim == 1 and any(type(item) is np.ndarray for item in array):
+            return ["t", *[self.encode(item, depth + 1) for item in array]]  # several results
         if name is None:
             return ["r", *self.opaque(value)]
         if array.ndim > MAX_DIMENSIONS:

@@ -103,6 +103,17 @@ def test_long_numbers_arrive_as_the_nearest(kind: str, near: type) -> None:
         assert arrived == near(number)
 
 
+def test_an_array_of_arrays_arrives_as_several_results() -> None:
+    both = np.empty(2, dtype=object)
+    both[0], both[1] = np.arange(6.0).reshape(2, 3), np.arange(3.0)
+    first, second = across(both)
+    assert same(first, both[0])
+    assert same(second, both[1])
+    both[1] = both
+    with pytest.raises(wire.Unsendable):
+        wire.Encoder().encode(both)
+
+
 def test_lone_surrogates_are_replaced() -> None:
     assert across("a\ud800b") == "a?b"
 
