@@ -339,23 +339,26 @@ def test_plain_branches_double_the_stream_and_scaled_ones_hardly_add():
 @pytest.mark.parametrize("norms", [{}, {"norm": True}, {"norm": True, "last": True}])
 def test_blocks_with_a_scale_of_zero_begin_as_the_identity(norms):
     """With all branches at 0 nothing depends on the blocks: depth changes no result."""
-    options = {"scale": 0.0, "steps": 3, "width": 12, **norms}
+    options = {"scale": 0.0, "after": [3], "width": 12, **norms}
     shallow, deep = (residual.train([0.0], [0], blocks=b, **options) for b in (1, 9))
     np.testing.assert_array_equal(shallow, deep)
-    assert residual.train([0.0], [0], blocks=9, steps=0, width=12, **norms) != deep
+    assert residual.train([0.0], [0], blocks=9, after=[0], width=12, **norms) != deep
 
 
 @pytest.mark.parametrize("way", [{"norm": True, "last": True}, {"learned": True}])
 def test_blocks_that_begin_as_the_identity_learn(way):
     """Branches at 0 must be able to leave it, or a linear classifier is all that is trained."""
     rates, seeds = [0.1] * 3, [0, 1, 2]
-    options = {"scale": 0.0, "blocks": 4, "steps": 20, "width": 12}
+    options = {"scale": 0.0, "blocks": 4, "after": [20], "width": 12}
     held = residual.train(rates, seeds, norm="norm" in way, **options)
     assert (residual.train(rates, seeds, **options, **way) != held).any()
 
 
 def test_shortcuts_and_norms_train_and_divergence_counts_as_zero():
     rates, seeds = [0.1, 0.1], [0, 1]
-    options = {"blocks": 4, "width": 30, "steps": 40}
-    assert residual.train(rates, seeds, norm=True, **options).min() > 0.7
-    np.testing.assert_allclose(residual.train([0.1, 1e30], seeds, **options)[1], 0.0)
+    options = {"blocks": 4, "width": 30, "after": [20, 40]}
+    early, late = residual.train(rates, seeds, norm=True, **options)
+    assert late.min() > 0.7
+    np.testing.assert_allclose(residual.train([0.1, 1e30], seeds, **options)[:, 1], 0.0)
+    options["after"] = [20]
+    np.testing.assert_array_equal(residual.train(rates, seeds, norm=True, **options), [early])

@@ -9,6 +9,7 @@ Shapes: N samples, D units, K blocks, R networks.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -81,10 +82,10 @@ def train(
     activation: str = "relu",
     blocks: int = 50,
     width: int = 50,
-    steps: int = 100,
+    after: Sequence[int] = (100,),
     batch: int = 32,
 ) -> Array:
-    """Train R classifiers of the digits by plain SGD; return their (R,) test accuracies.
+    """Train R classifiers of the digits by plain SGD; return their test accuracies, (T, R).
 
     Parameters
     ----------
@@ -101,6 +102,8 @@ def train(
         ReLU is 0, and the branch would never move.)
     learned : bool
         Whether α is learned, one number per block.
+    after : (T,)
+        The numbers of steps after which they are tested, ascending.
     """
     parts = data.stack([digits(seed) for seed in seeds])
     X, X_test = (torch.as_tensor(a).float() for a in (parts.X_train, parts.X_test))
@@ -139,19 +142,25 @@ def train(
             h = h + added if skip else added
         return normalized(h, blocks, rows) @ top
 
+    def accuracy() -> Array:
+        with torch.no_grad():
+            scores = logits(torch.cat([X, X_test], dim=1), X.shape[1])[:, X.shape[1] :]
+        hits = (scores.argmax(dim=2) == y_test) & scores.isfinite().all(dim=2)
+        return hits.double().mean(dim=1).numpy()
+
     draws = [np.random.default_rng([seed, 5]) for seed in seeds]
     rate = torch.as_tensor(np.asarray(lrs, dtype=np.float32)).reshape(-1, 1, 1)
     row = torch.arange(R)[:, None]
-    for _ in range(steps):
-        chosen = torch.as_tensor(np.stack([d.choice(X.shape[1], batch, False) for d in draws]))
-        loss = torch.nn.functional.cross_entropy(
-            logits(X[row, chosen]).movedim(2, 1), y[row, chosen], reduction="none"
-        )
-        gradients = torch.autograd.grad(loss.mean(dim=1).sum(), parameters)
-        with torch.no_grad():
-            for p, g in zip(parameters, gradients, strict=True):
-                p -= rate * g
-    with torch.no_grad():
-        scores = logits(torch.cat([X, X_test], dim=1), X.shape[1])[:, X.shape[1] :]
-    hits = (scores.argmax(dim=2) == y_test) & scores.isfinite().all(dim=2)
-    return hits.double().mean(dim=1).numpy()
+    found = []
+    for before, steps in pairwise((0, *after)):
+        for _ in range(steps - before):
+            chosen = torch.as_tensor(np.stack([d.choice(X.shape[1], batch, False) for d in draws]))
+            loss = torch.nn.functional.cross_entropy(
+                logits(X[row, chosen]).movedim(2, 1), y[row, chosen], reduction="none"
+            )
+            gradients = torch.autograd.grad(loss.mean(dim=1).sum(), parameters)
+            with torch.no_grad():
+                for p, g in zip(parameters, gradients, strict=True):
+                    p -= rate * g
+        found.append(accuracy())
+    return np.array(found)
