@@ -165,6 +165,26 @@ def test_moving_average_is_torchs(momentum):
     np.testing.assert_allclose(var[-1], layer.running_var.numpy(), atol=1e-12)
 
 
+@pytest.mark.parametrize("momentum", [0.01, 0.1])
+def test_an_average_in_bfloat16_is_that_of_a_converted_layer(momentum):
+    """To the last bit; the batches' means are ready numbers, so that none is rounded before."""
+    values = np.random.default_rng(0).integers(16, 128, size=(200, 50)) / 16.0
+    layer = torch.nn.BatchNorm1d(50, momentum=momentum).to(torch.bfloat16)
+    for value in torch.as_tensor(values).to(torch.bfloat16):
+        layer(torch.stack([value, value]))
+    kept = inference.moving_average(values, momentum, 0.0, torch.bfloat16, often=True)[-1]
+    np.testing.assert_array_equal(kept, layer.running_mean.double().numpy())
+
+
+def test_an_average_in_few_bits_stops_where_its_step_is_less_than_half_a_spacing():
+    def last(momentum, dtype=torch.bfloat16):
+        return inference.moving_average(np.full(9_000, 5.0), momentum, 0.0, dtype)[-1]
+
+    assert last(0.01) == 4.0  # numbers from 4 to 8 lie 1/32 apart, and 0.01 · (5 − 4) < 1/64
+    assert 5 - 1 / 64 / 0.1 <= last(0.1) < 5
+    assert last(0.01, torch.float32) == pytest.approx(5, rel=1e-4)
+
+
 @pytest.mark.parametrize("momentum", [0.02, 0.2])
 def test_moving_average_has_the_bias_and_the_noise_of_the_closed_form(momentum):
     steps, start = 30, 5.0

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from time import thread_time
+from typing import Any
 
 import numpy as np
 import torch
@@ -198,7 +199,14 @@ def recorded(model: nn.Module) -> Iterator[History]:
 # --- running statistics --------------------------------------------------------------------------
 
 
-def moving_average(values: ArrayLike, momentum: float | None, start: ArrayLike) -> Array:
+def moving_average(
+    values: ArrayLike,
+    momentum: float | None,
+    start: ArrayLike,
+    dtype: torch.dtype = torch.float64,
+    *,
+    often: bool = False,
+) -> Array:
     """Return the running value after each of T steps: (T, …) → (T + 1, …), the start included.
 
     Parameters
@@ -209,27 +217,52 @@ def moving_average(values: ArrayLike, momentum: float | None, start: ArrayLike) 
         The weight of the new value; ``None`` is the average of all values so far.
     start : float or (…)
         The value before the first step.
+    dtype : torch.dtype
+        What the running value is rounded to after each step, as a layer's buffer is.
+    often : bool
+        Whether weights and products are rounded, too, as PyTorch 2 does it on a CPU in bfloat16.
     """
-    values = np.asarray(values, dtype=np.float64)
+
+    def rounded(number: Any) -> Any:
+        if dtype == torch.float64:
+            return number
+        return torch.as_tensor(number, dtype=torch.float64).to(dtype).double().numpy()
+
+    on_the_way = rounded if often else lambda number: number
+    values = on_the_way(np.asarray(values, dtype=np.float64))
     running = np.empty((len(values) + 1, *values.shape[1:]))
     running[0] = start
     for t, value in enumerate(values, start=1):
         weight = 1 / t if momentum is None else momentum
-        running[t] = (1 - weight) * running[t - 1] + weight * value
+        old, new = (
+            on_the_way(on_the_way(w) * v)
+            for w, v in ((1 - weight, running[t - 1]), (weight, value))
+        )
+        running[t] = rounded(old + new)
     return running
 
 
-def use_history(model: nn.Module, history: History, momentum: float | None) -> None:
+def use_history(
+    model: nn.Module,
+    history: History,
+    momentum: float | None,
+    dtype: torch.dtype = torch.float64,
+    *,
+    often: bool = False,
+) -> None:
     """Give a model the running statistics that this momentum would have left it with.
 
-    The momentum has no say in training: one training run tells the story of all of them.
+    The momentum has no say in training, nor has the dtype that statistics are stored in: one
+    training run tells the story of all of them.
     """
     with torch.no_grad():
         for layer, means, variances in zip(
             norms(model), history.means, history.variances, strict=True
         ):
-            layer.running_mean.copy_(torch.as_tensor(moving_average(means, momentum, 0.0)[-1]))
-            layer.running_var.copy_(torch.as_tensor(moving_average(variances, momentum, 1.0)[-1]))
+            mean = moving_average(means, momentum, 0.0, dtype, often=often)[-1]
+            variance = moving_average(variances, momentum, 1.0, dtype, often=often)[-1]
+            layer.running_mean.copy_(torch.as_tensor(mean))
+            layer.running_var.copy_(torch.as_tensor(variance))
 
 
 def recalibrate(
