@@ -225,6 +225,13 @@ class TestErrors:
         assert result.exit_code == 2
         assert "file '.' is a directory" in result.output
 
+    @pytest.mark.parametrize("name", ["feature_scaling/", "../feature_scaling", "", "."])
+    def test_a_path_is_no_assignment(self, name):
+        for command in ("release", "grade"):
+            said = f"autograder: {name!r} is not the name of an assignment"
+            stopped(autograder(command, name, "--course", ROOT), said)
+        stopped(autograder("verify", name), f"there is no chapter named {name!r}")
+
     def test_an_unknown_chapter_suggests_the_nearest(self):
         stopped(
             autograder("verify", "feature_scalling"),

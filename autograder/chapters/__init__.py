@@ -47,7 +47,7 @@ def chapter(slug: str) -> Chapter:
         UnknownExercise: there is none; the message suggests the nearest.
         BrokenChapter: its module cannot be imported, or has no such chapter.
     """
-    path = Path(__file__).with_name(f"{slug}.py")
+    path = Path(__file__).parent / f"{slug}.py"
     if slug not in SLUGS:
         if slug.isidentifier() and path.is_file():
             raise UnknownExercise(f"the chapter {slug} is not in SLUGS yet, in {__file__}")

@@ -77,19 +77,26 @@ def table(rng, rows=7):
     return rng.standard_normal((rows, 4)) * SPREAD + CENTER
 
 
+# The least deviation that a scaled column may have where only its mean is asked for: it must be
+# large beside the tolerance. All that the wrong divisors of beginners leave is larger.
+LEAST = 1e-6
+
+
 def correlations(X, Z):
     """The correlation of each column of Z with the same column of X.
 
     It is 1 for a column that was only moved and stretched, whatever by. Probes that ask for a mean or
-    a deviation ask for it too: otherwise an invented table with the right mean would do.
+    a deviation ask for it too: otherwise an invented table with the right mean would do. It is NaN
+    for a column that hardly varies: any mean of it is as good as 0, as that of ``X * 1e-15`` is.
     """
     if Z.shape != X.shape:
         raise ValueError(f"the result has shape {Z.shape}, the table {X.shape}")
     # A class of a thousand asks for this 24,000 times: `mean` and `**` take twice as long.
     dX, dZ = X - np.add.reduce(X) / len(X), Z - np.add.reduce(Z) / len(Z)
     with np.errstate(invalid="ignore", divide="ignore"):
-        squares = np.add.reduce(dX * dX) * np.add.reduce(dZ * dZ)
-        return np.add.reduce(dX * dZ) / np.sqrt(squares)
+        varied = np.add.reduce(dZ * dZ)
+        found = np.add.reduce(dX * dZ) / np.sqrt(np.add.reduce(dX * dX) * varied)
+    return np.where(varied > LEAST**2 * len(Z), found, np.nan)
 
 
 def with_constant_column(rng, value, rows=7):

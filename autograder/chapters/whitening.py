@@ -144,7 +144,7 @@ def size_of(Z):
     Z = np.asarray(Z, dtype=float)
     if not np.isfinite(Z).all():
         return "NaN or infinite"
-    if not Z.any():
+    if not (np.abs(Z) > 1e-6).any():
         return "finite, but 0 everywhere"
     if not np.ptp(Z, axis=0).any():
         return "finite, but the same for every sample"

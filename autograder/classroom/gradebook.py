@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import dateutil.parser
 from nbgrader.api import (
     BaseCell,
     Comment,
@@ -165,11 +166,12 @@ def _register(course: Path, assignment: Assignment, directory: Any) -> None:
         with _opened(directory) as book:
             if _registered(book, name) == _expected(assignment):
                 return
+            _forget_blank(book, name)
             try:
                 with tempfile.TemporaryDirectory() as scratch:
                     generate(course, name, release=Path(scratch), db_url=directory.db_url)
             except CourseError as error:
-                if "Cannot add or remove cells" not in str(error):
+                if not any(said in str(error) for said in _IN_USE):
                     raise
             book.db.expire_all()
             if _registered(book, name) == _expected(assignment):
@@ -181,9 +183,48 @@ def _register(course: Path, assignment: Assignment, directory: Any) -> None:
         ) from error
     raise CourseError(
         f"the gradebook has grades for other cells of {name} than the source has now. Take the "
-        f"change back, or begin anew, without the grades that a person gave: nbgrader db "
-        f"assignment remove {name} --force"
+        "change back, or begin anew, without the deadline and the grades that a person gave: "
+        f"nbgrader db assignment remove {name} --force"
     )
+
+
+# What nbgrader says of an assignment that it does not change because something was handed in.
+_IN_USE = ("Cannot add or remove cells", "Cannot modify existing assignment")
+
+
+def _forget_blank(book: Any, name: str) -> None:
+    """Take away all submissions of an assignment, if there is nothing in any of them.
+
+    `nbgrader autograde` leaves them where it fails, and then nbgrader takes no cells in any more.
+    """
+    try:
+        entry = book.find_assignment(name)
+    except MissingEntry:
+        return
+    if not entry.submissions or not all(map(_is_blank, entry.submissions)):
+        return
+    mine = SubmittedAssignment.assignment_id == entry.id
+    pages = select(SubmittedAssignment.id).where(mine)
+    of_pages = SubmittedNotebook.assignment_id.in_(pages)
+    sheets = select(SubmittedNotebook.id).where(of_pages)
+    for table, which in (
+        (Grade, Grade.notebook_id.in_(sheets)),
+        (Comment, Comment.notebook_id.in_(sheets)),
+        (SubmittedNotebook, of_pages),
+        (SubmittedAssignment, mine),
+    ):
+        book.db.execute(delete(table).where(which).execution_options(synchronize_session=False))
+    book.db.commit()
+    book.db.expire_all()
+
+
+def _is_blank(submission: Any) -> bool:
+    given = [submission.extension]
+    for notebook in submission.notebooks:
+        given += [v for g in notebook.grades for v in (g.auto_score, g.manual_score)]
+        given += [g.extra_credit for g in notebook.grades]
+        given += [c.manual_comment for c in notebook.comments]
+    return all(value is None for value in given)
 
 
 def _expected(assignment: Assignment) -> dict[str, float]:
@@ -192,10 +233,15 @@ def _expected(assignment: Assignment) -> dict[str, float]:
 
 
 def _registered(book: Any, name: str) -> dict[str, float]:
-    """The graded cells of an assignment that the gradebook knows, and what they are worth."""
+    """The graded cells of an assignment that the gradebook knows, and what they are worth.
+
+    None where it takes it for more than one notebook, as nbgrader does, and we do not.
+    """
     try:
         notebook = book.find_notebook(name, name)
     except MissingEntry:
+        return {}
+    if len(notebook.assignment.notebooks) > 1:
         return {}
     return {c.name: c.max_score for c in (*notebook.grade_cells, *notebook.task_cells)}
 
@@ -446,6 +492,8 @@ def _penalty(course: Path, student: str, score: float, seconds_late: float) -> f
 
 
 _ADDRESS = re.compile(r"( object)? at 0x[0-9a-fA-F]+")
+# dateutil takes from today what a text does not say: then it says something else every day.
+_DAYS = (datetime.datetime(2001, 1, 1), datetime.datetime(2002, 2, 2))
 _OFFSET = re.compile(r"\s+(?=[+-]\d\d:?\d\d$)")
 
 
@@ -457,6 +505,8 @@ def _timestamp(submitted: Path) -> tuple[datetime.datetime | None, str]:
             return None, ""
         with contextlib.suppress(ValueError):  # nbgrader takes +0200 for 200 seconds
             return parse_utc(datetime.datetime.fromisoformat(_OFFSET.sub("", text.strip()))), ""
+        if len({dateutil.parser.parse(text, default=day) for day in _DAYS}) > 1:
+            raise ValueError("no date")
         return parse_utc(text.strip()), ""
     except Exception:  # dateutil trips in many ways
         return None, "timestamp.txt is not a time; the submission counts as having none"

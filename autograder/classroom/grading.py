@@ -35,6 +35,7 @@ from autograder.classroom import cells
 from autograder.classroom.secret import seed
 from autograder.classroom.session import Session
 from autograder.classroom.submissions import (
+    UNREAD,
     Assignment,
     Entry,
     Given,
@@ -295,16 +296,18 @@ def _solved(assignment: Assignment, pool: Pool, secret: bytes) -> Mapping[str, C
 def _unread(assignment: Assignment, submission: Submission, pool: Pool) -> Graded:
     """The grades of a submission that cannot be read: nothing, for a person to look at.
 
+    Where the machine could not read the file, they are open: that is not the student's fault.
     Formgrader shows only what has a notebook: this one is the release, and says what happened.
     """
     why = submission.problem
     said = f"**This submission could not be graded: {harmless(why)}.**"
     shown = [_cell("problem", said, code=False)]
     shown += copy.deepcopy(list(assignment.release.cells))
+    verdict = Verdict.INTERNAL if why.startswith(UNREAD) else Verdict.MISSING
     grades = []
     for cell in assignment.graded:
-        name = cells.grade_id(cell)
-        grades.append(CellGrade(name, name, cells.points(cell), 0.0, Verdict.MISSING.value, why))
+        grade, _ = _failed(cells.grade_id(cell), cells.points(cell), verdict, why)
+        grades.append(grade)
     return Graded(
         student=submission.student,
         assignment=assignment.name,

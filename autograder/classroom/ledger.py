@@ -42,11 +42,22 @@ def engine(assignment: str) -> str:
     """SHA-256 of the code that decides about an assignment: another engine may decide otherwise."""
     digest = hashlib.sha256()
     root = Path(autograder.__file__).parent
+    used = _used(root / "chapters", assignment)
     for path in sorted(root.rglob("*.py")):
-        if path.parent.name == "chapters" and path.stem in SLUGS and path.stem != assignment:
+        if path.parent.name == "chapters" and path.stem in SLUGS and path.stem not in used:
             continue
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
+
+
+def _used(folder: Path, assignment: str) -> set[str]:
+    """A chapter, and those that its module imports from, and that they do."""
+    used = [assignment]
+    for name in used:  # which grows
+        path = folder / f"{name}.py"
+        code = path.read_text("utf-8") if name in SLUGS else ""
+        used += [s for s in SLUGS if f"autograder.chapters.{s} " in code and s not in used]
+    return set(used)
 
 
 def circumstances(assignment: Assignment, secret: bytes, limits: Limits) -> dict[str, Any]:

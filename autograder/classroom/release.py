@@ -75,6 +75,10 @@ def source_path(course: Path, assignment: str) -> Path:
     Raises:
         CourseError: there is neither, or another notebook as well.
     """
+    if assignment in ("", ".", "..") or "/" in assignment:
+        raise CourseError(
+            f"{assignment!r} is not the name of an assignment, such as feature_scaling"
+        )
     directory = course_directory(course)
     folder = Path(directory.format_path(directory.source_directory, ".", assignment))
     if others := sorted(p.name for p in folder.glob("*.ipynb") if p.stem != assignment):

@@ -48,6 +48,10 @@ ALIKE = 0.75
 """How much a cell without its metadata must say the same (`_alike`) to be taken for ours."""
 
 
+UNREAD = "the file cannot be read"
+"""How a problem begins that is the machine's, not the student's."""
+
+
 class Role(Enum):
     """What a cell of a worksheet is."""
 
@@ -244,19 +248,32 @@ def find_submissions(submitted: Path, assignment: str) -> list[Handed]:
     if not submitted.is_dir():
         return []
     found = []
-    for folder in sorted(submitted.absolute().iterdir()):
+    folders = sorted(submitted.absolute().iterdir())
+    taken = {folder.name for folder in folders}
+    for folder in folders:
         if not os.path.isdir(folder / assignment):  # nor is one that we may not look into
             continue
         path = folder / assignment / f"{assignment}.ipynb"
-        # A name that is no text is spelt out: two of them must not become one.
-        student = os.fsencode(folder.name).decode("utf-8", "backslashreplace")
-        problem = ""
+        student, problem = _spelt_out(folder.name, taken), ""
         if student != folder.name:
             problem = "the name of the student's folder is not UTF-8: rename it"
         elif folder.is_symlink() or path.parent.is_symlink():
             problem = "the student's folder is a link, not a folder"
         found.append(Handed(student, path, problem))
     return found
+
+
+def _spelt_out(name: str, taken: set[str]) -> str:
+    """A file's name, or what to call it if it is no text: two of them must not become one."""
+    data = os.fsencode(name)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        text = data.decode("utf-8", "backslashreplace")
+    while text in taken:
+        text += "_"
+    taken.add(text)
+    return text
 
 
 def locked(submitted: Path, assignment: str) -> list[Path]:
@@ -324,7 +341,7 @@ def read_submission(student: str, path: Path) -> Submission:
             return Submission(student, path, problem=f"the notebook is too large ({size} MB)")
         data = path.read_bytes()
     except OSError as error:
-        return Submission(student, path, problem=f"the file cannot be read: {error.strerror}")
+        return Submission(student, path, problem=f"{UNREAD}: {error.strerror}")
     return from_bytes(student, path, data)
 
 

@@ -71,10 +71,13 @@ def private_root(paths: Iterable[str], scratch: str, libc: ctypes.CDLL) -> None:
     seal(libc, "/", recursive=False)
 
 
-def private_scratch(path: str, uid: int, size: int, libc: ctypes.CDLL) -> None:
-    """Give this process a mount table of its own, with an empty tmpfs at a path."""
+def private_scratch(path: str, uid: int, gid: int, size: int, libc: ctypes.CDLL) -> None:
+    """Give this process a mount table of its own, with an empty tmpfs at a path.
+
+    Both ids must be known in this user namespace, or the kernel refuses them.
+    """
     _check(libc.unshare(_NEWNS), "unshare")
-    options = f"mode=700,uid={uid},gid={uid},size={size},nr_inodes=4096"
+    options = f"mode=700,uid={uid},gid={gid},size={size},nr_inodes=4096"
     mount(libc, "tmpfs", path, "tmpfs", _NOSUID | _NODEV, options)
 
 

@@ -7,7 +7,6 @@ import importlib.util
 import itertools
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..verdict import Failure, Verdict
-from . import wire
+from . import walls, wire
 
 _HERE = Path(__file__).parent
 # In the parent this folder is a package of its own: `autograder` is not imported there.
@@ -163,4 +162,4 @@ def _stop(
         process.kill()
         process.wait()
     errors.close()
-    shutil.rmtree(scratch, ignore_errors=True)
+    walls.wipe(scratch)

@@ -172,6 +172,10 @@ def _be_a_worker(
 ) -> None:
     sock = server.sock
     os.dup2(fd, sock.fileno(), inheritable=False)
+    null = os.open(os.devnull, os.O_RDWR)  # the parent's has flags, which all workers would share
+    for number in range(3):
+        os.dup2(null, number)
+    os.close(null)
     os.setsid()
     if plan is None:
         scratch, layers = os.path.join(config["scratch"], f"w{os.getpid()}"), []
@@ -202,14 +206,7 @@ def _end(
     _, status, usage = os.wait4(pid, 0)
     full = workers.pop(pid)
     if plan is None or not plan.private:
-        folder = os.path.join(scratch, f"w{pid}")
-        shutil.rmtree(folder, ignore_errors=True)
-        if os.path.exists(folder):  # there are folders in it that their owner locked
-            for place, names, _ in os.walk(folder):
-                for path in (os.path.join(place, name) for name in names):
-                    if not os.path.islink(path):
-                        os.chmod(path, 0o700)
-            shutil.rmtree(folder, ignore_errors=True)
+        walls.wipe(os.path.join(scratch, f"w{pid}"))
     return {"status": status, "cpu": usage.ru_utime + usage.ru_stime, "full": full}
 
 

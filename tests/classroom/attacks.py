@@ -66,8 +66,15 @@ class Liar:
 '''
 
 SOCKET = """
-import gc, json, socket
-mine = [o for o in gc.get_objects() if isinstance(o, socket.socket)]
+import gc, json, os, socket
+def is_open(s):
+    try:
+        return bool(os.fstat(s.fileno()))
+    except OSError:
+        return False
+gc.unfreeze()  # the parent froze what it had
+mine = [o for o in gc.get_objects() if isinstance(o, socket.socket) and is_open(o)]
+assert mine
 """
 
 SERVER = """
@@ -290,6 +297,7 @@ ATTACKS = {
     "garbage_collector": Attack(
         "A11: look for the tests in memory",
         "import gc\n"
+        "gc.unfreeze()\n"
         "loot = [o for o in gc.get_objects() if callable(o)\n"
         "        and 'autograder' in str(getattr(o, '__module__', ''))]",
         answers={
@@ -591,11 +599,11 @@ ATTACKS = {
     "patched_worker": Attack(
         "have the worker answer 7.0 to everything",
         "import gc\n"
+        "gc.unfreeze()\n"
         "for o in gc.get_objects():\n"
-        "    operations = getattr(o, '_operations', None)\n"
-        "    if isinstance(operations, dict):\n"
-        "        for key in operations:\n"
-        "            operations[key] = lambda *args: 7.0",
+        "    if type(o).__name__ == '_Server':\n"
+        "        for key in o._operations:\n"
+        "            o._operations[key] = lambda *args: 7.0",
     ),
     "dead_parent": Attack(
         "A17: end the grader",
@@ -707,6 +715,21 @@ ATTACKS = {
         "def odd(X):\n    return np.where(np.indices(X.shape).sum(0) % 2, 1, -1) * next(sizes)",
         answers=returning("odd(X)")
         | {"scale_splits": "def scale_splits(a, b):\n    return odd(a), odd(b)"},
+    ),
+    "hardly_any_spread": Attack(
+        "a table so small that its means are 0 within every tolerance, and its shape is right",
+        answers={
+            "min_max_scale": "def min_max_scale(X, feature_range=(0, 1)):\n    return 42",
+            "mean_normalize": "def mean_normalize(X):\n    return X * 1e-15",
+            "standardize": "def standardize(X):\n    return X * 1e-15",
+            "Scaler": (
+                "class Scaler:\n"
+                "    def fit(self, X):\n        return self\n"
+                "    def transform(self, X):\n        return X * 1e-15\n"
+                "    def inverse_transform(self, Z):\n        return 42"
+            ),
+            "scale_splits": "def scale_splits(a, b):\n    return a * 1e-15, b * 1e-15",
+        },
     ),
     # --- a browser ---------------------------------------------------------------------------
     "scripts_in_outputs": Attack(

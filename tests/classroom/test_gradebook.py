@@ -426,6 +426,31 @@ class TestAgain:
         assert content(course) == before
         assert "".join(capfd.readouterr()) == "", "a sentence is enough"
 
+    def test_what_nbgrader_leaves_where_it_fails(self, hand_in, grade_all, course):
+        """`nbgrader autograde` of an assignment of which the gradebook has but the deadline."""
+        hand_in()
+        (course / "gradebook.db").unlink()
+        with Gradebook(f"sqlite:///{course}/gradebook.db", "batch-normalization") as opened:
+            opened.add_assignment(SLUG, duedate="2030-01-01 00:00 UTC")
+            opened.add_student("eve")
+            with opened.db.no_autoflush:
+                opened.add_submission(SLUG, "eve")
+            assert not opened.find_submission(SLUG, "eve").notebooks
+        grade_all()
+        with Gradebook(f"sqlite:///{course}/gradebook.db", "batch-normalization") as opened:
+            assert opened.find_submission(SLUG, "eve").score == 38
+            assert opened.find_assignment(SLUG).duedate.year == 2030
+
+    def test_grades_for_two_notebooks(self, hand_in, grade_all, course, book):
+        """As nbgrader takes it, and we do not: a sentence says how to go on."""
+        hand_in()
+        grade_all()
+        book.book.add_notebook("second", SLUG)
+        before = content(course)
+        with pytest.raises(CourseError, match=f"has grades for other cells of {SLUG}"):
+            grade_all()
+        assert content(course) == before
+
 
 class TestTime:
     @pytest.fixture
@@ -519,7 +544,7 @@ class TestTime:
     @pytest.mark.parametrize(
         "text",
         ["yesterday", "", b"\xff\xfe\x00", "9" * 50, "2030-13-45", "0000-00-00", "1:2:3:4 am pm",
-         "x" * 10_000_000, "\0" * 40, "10000000000000000-1-1"],
+         "x" * 10_000_000, "\0" * 40, "10000000000000000-1-1", "10:00", "Friday", "20 November"],
     )  # fmt: skip
     def test_what_is_no_time(self, text, due, hand_in, grade_all, book, course):
         self.stamp(hand_in(), text)

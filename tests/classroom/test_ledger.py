@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from classroom_helpers import LIMITS, SECRET
 
+import autograder
 from autograder.classroom import ledger as module
 from autograder.classroom.ledger import Ledger, circumstances
 from autograder.classroom.release import CourseError
@@ -203,3 +205,16 @@ def test_odd_characters_keep_their_seal(open_ledger, graded, desk):
         ledger.append(result)
     with open_ledger() as ledger:
         assert ledger.notes == []
+
+
+def test_another_chapter_counts_where_a_chapter_takes_something_from_it(tmp_path, monkeypatch):
+    package = tmp_path / "autograder"
+    shutil.copytree(Path(autograder.__file__).parent, package)
+    monkeypatch.setattr(autograder, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(module, "engine", module.engine.__wrapped__)
+    slugs = ("feature_scaling", "batchnorm_forward", "relatives", "of_ones_own")
+    before = {slug: module.engine(slug) for slug in slugs}
+    with (package / "chapters" / "batchnorm_forward.py").open("a") as file:
+        file.write("# newer\n")
+    changed = {slug for slug in slugs if module.engine(slug) != before[slug]}
+    assert changed == {"batchnorm_forward", "relatives"}

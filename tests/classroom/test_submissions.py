@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from autograder.classroom import submissions
+from autograder.classroom.grading import grade
 from autograder.classroom.release import read_source
 from autograder.classroom.submissions import (
     MAX_ANSWER,
@@ -200,6 +201,14 @@ class TestFiles:
             assert locked(open_folder, SLUG) == misplaced(open_folder, SLUG) == []
         assert found.problem == "the file cannot be read: Permission denied"
 
+    def test_what_the_machine_cannot_read_is_no_zero(self, open_folder, desk):
+        (put(open_folder, "eve", as_bytes(desk.fill_in())) / NOTEBOOK).chmod(0)
+        with as_somebody():
+            (found,) = read_all(open_folder)
+        graded = grade(desk.assignment, found, desk.pool, b"")
+        assert graded.blocked
+        assert {g.score for g in graded.grades} == {None}
+
     def test_a_huge_file_is_not_read(self, submitted):
         folder = put(submitted)
         with open(folder / NOTEBOOK, "wb") as file:
@@ -242,9 +251,12 @@ class TestFiles:
 
     def test_two_names_that_are_no_text_are_two_students(self, submitted):
         """The gradebook takes no student twice: it could not be written for anybody."""
-        for name in (b"ev\xfe", b"ev\xff", b"ev?"):
+        names = (b"ev\xfe", b"ev\xff", b"ev?", rb"ev\xff", b"\xff\\xff", b"\xff\xff")
+        for name in names:
             os.makedirs(os.fsencode(submitted) + b"/" + name + b"/" + SLUG.encode())
-        assert len({found.student for found in read_all(submitted)}) == 3
+        found = {found.student for found in read_all(submitted)}
+        assert len(found) == len(names)
+        assert {"ev?", r"ev\xff"} < found, "names that are text stay as they are"
 
     def test_modules_beside_the_notebook_are_not_imported(self, course, hand_in, desk):
         """A26: what lies beside a notebook is not looked at, not by us and not by the worker."""

@@ -550,6 +550,18 @@ attempt("many", lambda: [mmap.mmap(-1, 50 << 20) for _ in range(20)])
     attack(victim, source)
 
 
+def test_memory_in_the_buffers_of_sockets(victim: Worker) -> None:
+    """What is in them, no limit counts: they are to stay as small as they are by themselves."""
+    source = """
+for one in socket.socketpair():
+    for size in (socket.SO_SNDBUF, socket.SO_RCVBUF, 32, 33):
+        attempt(f"a larger buffer ({size})", one.setsockopt, socket.SOL_SOCKET, size, 1 << 30)
+    attempt("a handle on the other side", one.getsockopt, socket.SOL_SOCKET, 77)
+    assert one.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) == socket.SOCK_STREAM
+"""
+    attack(victim, source)
+
+
 def test_huge_virtual_arrays(victim: Worker) -> None:
     source = """
 import numpy as np
@@ -585,6 +597,7 @@ def test_output_without_counting(victim: Worker) -> None:
     """A worker whose own limit is patched away meets the judge's."""
     source = """
 import gc
+gc.unfreeze()  # the parent froze what it had
 for thing in gc.get_objects():
     if type(thing).__name__ == "Outputs":
         thing._limit = 10**12
@@ -934,6 +947,7 @@ Page()
 def test_nothing_of_the_judges_is_in_memory(victim: Worker) -> None:
     source = """
 import gc, types
+gc.unfreeze()
 for name in list(sys.modules):
     if name.startswith(("autograder.", "sandbox", "_pytest", "pytest", "nbgrader", "hypothesis")):
         got.append(name)
@@ -983,7 +997,7 @@ if found > 1:
 
 def test_nothing_is_left_for_the_next_worker(walled: Pool, victim: Worker) -> None:
     source = """
-import builtins, pathlib, numpy as np
+import builtins, fcntl, pathlib, numpy as np
 np.mean = lambda *a, **k: 42
 builtins.print = None
 os.environ["LEFT"] = "behind"
@@ -992,6 +1006,8 @@ folder = os.getcwd()
 pathlib.Path("left.py").write_text("behind")
 os.mkdir("locked"); os.mkdir("locked/inner")
 os.mkdir("empty", 0)
+for number in range(3):  # which a parent has, too
+    fcntl.fcntl(number, fcntl.F_SETFL, os.O_APPEND | os.O_NONBLOCK)
 for place in (sys.path[-1], "/tmp", os.path.dirname(folder), "/dev/shm"):
     attempt(place, open, place + "/left", "w")
 """
@@ -1000,7 +1016,9 @@ for place in (sys.path[-1], "/tmp", os.path.dirname(folder), "/dev/shm"):
     victim.close()
     with walled.worker() as next_one:
         check = """
-import builtins, os, statistics, numpy as np
+import builtins, fcntl, os, statistics, numpy as np
+flags = [fcntl.fcntl(number, fcntl.F_GETFL) for number in range(3)]
+assert not any(flag & (os.O_APPEND | os.O_NONBLOCK) for flag in flags), flags
 assert np.mean([1, 3]) == 2 and builtins.print and "LEFT" not in os.environ
 assert os.listdir(".") == []
 """

@@ -109,6 +109,30 @@ def test_nothing_is_left(
     assert caught.value.verdict is Verdict.INTERNAL
 
 
+def test_folders_in_folders_are_wiped(temporary: Path) -> None:
+    """Who wipes them must not go down with them: the parent is there for the next student, too."""
+    source = """
+import os
+for _ in range(1_500):
+    os.mkdir("d"); os.chdir("d")
+open("file", "w").close(); os.symlink("/", "link"); os.makedirs("locked/inner"); os.mkdir("no", 0)
+"""
+    with Pool(preload=(), namespaces=False) as pool:
+        left = set(temporary.rglob("*"))
+        with pool.worker() as worker:
+            parent = worker._parent
+            assert worker.execute(source).verdict is Verdict.PASS
+            failure = worker.execute("os._exit(0)").failure
+        assert failure is not None
+        assert failure.verdict is Verdict.CRASH
+        assert set(temporary.rglob("*")) == left
+        with pool.worker() as worker:
+            assert worker._parent is parent
+            worker.execute(source)
+            os.kill(parent.pid, signal.SIGKILL)  # who then wipes it, is the judge
+    assert not list(temporary.iterdir())
+
+
 def test_nothing_is_left_of_a_parent_that_cannot_start(
     temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,8 +317,8 @@ with Pool(preload=["preloaded"], namespaces={namespaces}) as pool, pool.worker()
 
 _AS_SOMEBODY = """
 import ctypes, os, sys
-prefix, uid, *command = sys.argv[1:]
-uid = int(uid)
+prefix, uid, gid, *command = sys.argv[1:]
+uid, gid = int(uid), int(gid)
 libc = ctypes.CDLL(None, use_errno=True)
 def must(result):
     if result:
@@ -307,7 +331,7 @@ if hidden:  # Python lives in a home folder: open the way to it, for this proces
     must(libc.mount(b"tmpfs", hidden.encode(), b"tmpfs", 0, b"mode=755"))
     os.makedirs(prefix)
     must(libc.mount(b"/mnt", prefix.encode(), None, 4096 | 16384, None))
-os.setgroups([]); os.setresgid(uid, uid, uid); os.setresuid(uid, uid, uid)
+os.setgroups([]); os.setresgid(gid, gid, gid); os.setresuid(uid, uid, uid)
 os.execv(command[0], command)
 """
 
@@ -327,7 +351,7 @@ def test_as_somebody_else_than_root(tmp_path_factory: pytest.TempPathFactory) ->
         command += ["--rootdir", str(REPOSITORY), "--basetemp", f"{home}/tests", "-rs"]
         command += [f"{REPOSITORY}/tests/sandbox/test_{n}.py" for n in ("attacks", "pool")]
         run = subprocess.run(
-            [sys.executable, "-c", _AS_SOMEBODY, sys.base_prefix, str(uid), *command],
+            [sys.executable, "-c", _AS_SOMEBODY, sys.base_prefix, str(uid), str(uid), *command],
             env={"HOME": home, "TMPDIR": home, "PATH": os.environ["PATH"]},
             cwd=home,
             capture_output=True,
@@ -339,6 +363,32 @@ def test_as_somebody_else_than_root(tmp_path_factory: pytest.TempPathFactory) ->
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
     assert " passed" in run.stdout
     assert "MISSING" not in run.stdout, run.stdout[-3000:]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_as_somebody_whose_group_has_another_number() -> None:
+    """As on a university's machines, where all are in the group `users`."""
+    source = """
+from autograder.sandbox.pool import Pool
+with Pool(preload=()) as pool, pool.worker() as worker:
+    assert not pool.walls.missing, pool.walls
+    assert worker.execute("open('x', 'w').write('x')").failure is None
+"""
+    uid, gid = 12_345, 100
+    with tempfile.TemporaryDirectory() as home:
+        os.chown(home, uid, gid)
+        become = [sys.executable, "-c", _AS_SOMEBODY, sys.base_prefix, str(uid), str(gid)]
+        run = subprocess.run(
+            [*become, sys.executable, "-c", source],
+            env={"HOME": home, "TMPDIR": home, "PYTHONPATH": str(REPOSITORY)},
+            cwd=home,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+    if run.returncode == 77:
+        pytest.skip(f"BECOMING SOMEBODY ELSE IS NOT POSSIBLE HERE: {run.stdout}")
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root has capabilities to lose")
