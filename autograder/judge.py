@@ -610,6 +610,11 @@ _ASKS = (
     ),
     (r"ValueError: matmul: .* mismatch", "`A @ B` needs as many columns in A as B has rows"),
     (
+        r"ValueError: operands could not be broadcast together",
+        "shapes are compared from the last axis on: is `keepdims=True` missing, or does a vector "
+        "meet the wrong axis?",
+    ),
+    (
         r"ValueError: The truth value of an array",
         "`if`, `and`, `or` and `max` ask about a single number; entry by entry there are "
         "`np.where`, `&`, `|` and `np.maximum`",
@@ -710,7 +715,8 @@ def _diagnose(
 
     A mistake that agrees with the answer on every probe explains all of it. Otherwise the answer
     may hold several mistakes: those that fail nothing which the answer passed are taken one by
-    one, the one that explains most first.
+    one, the one that explains most first. One that explains no more than half of it, and shows
+    something else in the rest, may agree by chance: it is only a guess.
 
     The kind of an exception alone says little: many things are a ValueError. By itself it explains
     nothing, unless it says the same, too. Even then a ValueError says little, such as that shapes
@@ -726,7 +732,7 @@ def _diagnose(
         if p.name in failed and _tells(exercise, runs[p.name], e)
     }
     shown = {name: _kind(runs[name]) for name in failed} | dict.fromkeys(passed, ())
-    agreeing: list[tuple[Mistake, set[str]]] = []
+    agreeing: list[tuple[Diagnosis, set[str]]] = []
     for mistake in exercise.mistakes:
         alike = _alike(exercise, mistake, probes, shown)
         agrees, sure = set(), set()
@@ -742,12 +748,16 @@ def _diagnose(
         if len(agrees) == len(probes) and sure:
             return dict.fromkeys(failed, Diagnosis.of(mistake))
         if sure & (telling or failed) and passed <= agrees:
-            agreeing.append((mistake, sure & failed))
+            others = [p for p in probes if p.name in failed - agrees]
+            guessed = 2 * len(others) >= len(failed) and any(
+                _fails(exercise, mistake, p) for p in others
+            )
+            agreeing.append((Diagnosis.of(mistake, guessed=guessed), sure & failed))
     while left := failed - causes.keys():
         best = max(agreeing, key=lambda pair: len(pair[1] & left), default=None)
         if best is None or not best[1] & left:
             break
-        causes.update(dict.fromkeys(best[1] & left, Diagnosis.of(best[0])))
+        causes.update(dict.fromkeys(best[1] & left, best[0]))
     return causes
 
 
@@ -766,11 +776,10 @@ def _alike(
         shown: what came of the answer in each probe, as of a mistake (see `_outcome`); a probe
             that could not finish for other reasons is not there.
     """
-    name, right, tolerance = exercise.name, exercise.reference, exercise.tolerance
     passed = {probe for probe in probes if shown.get(probe.name) == ()}
     outcomes: dict[Probe, tuple[str, ...]] = {}
     for probe in sorted(probes, key=lambda p: p not in passed):
-        outcome = _outcome(probe, mistake.implementation, right, name, tolerance)
+        outcome = _fails(exercise, mistake, probe)
         if outcome and probe in passed:
             return []
         outcomes[probe] = outcome
@@ -778,6 +787,13 @@ def _alike(
         return list(outcomes)
     alike = [probe for probe, outcome in outcomes.items() if outcome == shown.get(probe.name)]
     return alike if len(alike) > len(passed) else []
+
+
+def _fails(exercise: Exercise, mistake: Mistake, probe: Probe) -> tuple[str, ...]:
+    """What comes of a mistake in a probe of its exercise; empty where it passes."""
+    return _outcome(
+        probe, mistake.implementation, exercise.reference, exercise.name, exercise.tolerance
+    )
 
 
 @functools.cache

@@ -35,9 +35,10 @@ class Diagnosis:
     hint: str
 
     @classmethod
-    def of(cls, mistake: Mistake) -> Diagnosis:
-        """The diagnosis that names this mistake."""
-        return cls(mistake.name, mistake.summary, mistake.hint)
+    def of(cls, mistake: Mistake, *, guessed: bool = False) -> Diagnosis:
+        """The diagnosis that names this mistake, as a guess where it may be another one."""
+        summary = f"Perhaps: {mistake.summary}" if guessed else mistake.summary
+        return cls(mistake.name, summary, mistake.hint)
 
 
 @dataclass(frozen=True)

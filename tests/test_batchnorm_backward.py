@@ -266,3 +266,14 @@ def test_answers_that_look_at_nothing_earn_next_to_nothing():
     for always in ((True, 0.0), (False, 1.0)):
         report = judge(EXERCISES["gradient_check"], lambda *args, always=always, **kwargs: always)
         assert report.earned == 0
+
+
+def test_a_mean_of_too_much_is_not_called_the_direct_path_alone():
+    def answer(dy, cache):
+        x_hat = cache["x_hat"]
+        inner = dy.mean(axis=0) + np.mean(dy * x_hat**2, axis=0)
+        dx = cache["gamma"] * (dy - inner) / np.sqrt(cache["var"] + cache["eps"])
+        return dx, (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+
+    report = judge(EXERCISES["batchnorm_backward"], answer)
+    assert [d.mistake for d in report.diagnoses] == ["averages_x_hat_away"]

@@ -256,3 +256,17 @@ def test_a_cache_that_comes_first_is_said(exercise):
         return {"std": cache}, y
 
     assert "the first of the two is a dict; y comes first" in told(exercise, answer)
+
+
+def test_channels_that_are_looked_for_last_are_not_called_a_reshape():
+    def answer(x, gamma, beta, eps=1e-5):
+        mean, std = x.mean(axis=(0, 1, 2)), np.sqrt(x.var(axis=(0, 1, 2)) + eps)
+        return (x - mean) / std * gamma + beta, None  # the other way round than the catalogue
+
+    report = judge(EXERCISES["batchnorm2d_forward"], answer)
+    assert [d.mistake for d in report.diagnoses] == ["takes_the_channels_for_the_last_axis"]
+
+
+def test_shapes_that_do_not_fit_come_with_advice():
+    detail = told("batchnorm_forward", lambda x, gamma, beta, eps=1e-5: x - x.mean(axis=1))
+    assert "is `keepdims=True` missing" in detail

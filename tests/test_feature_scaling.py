@@ -359,3 +359,39 @@ def test_a_result_that_is_no_table_does_no_harm(exercise, result):
     report = judge(EXERCISES[exercise], lambda X, feature_range=(0, 1): result)
     assert report.earned == 0
     assert "Traceback" not in str(report)
+
+
+def constant_by(rule):
+    def standardize(X):
+        mean, std = X.mean(axis=0), X.std(axis=0)
+        constant = rule(X, mean, std)
+        return np.where(constant, 0, (X - mean) / np.where(constant, 1, std))
+
+    return standardize
+
+
+@pytest.mark.parametrize(
+    ("rule", "right"),
+    [
+        (lambda X, mean, std: np.ptp(X, axis=0) == 0, True),
+        (lambda X, mean, std: std <= 1e-12 * np.abs(mean), True),
+        (lambda X, mean, std: std <= 1e-8 * np.abs(mean), False),
+        (lambda X, mean, std: np.isclose(X.max(axis=0), X.min(axis=0), atol=0), False),
+    ],
+)
+def test_numbers_near_one_that_lie_a_billionth_apart_vary(rule, right):
+    for seed in SEEDS:
+        assert judge(EXERCISES["standardize"], constant_by(rule), seed=seed).passed == right
+
+
+def test_a_variance_in_one_pass_does_not_pass():
+    def answer(X):
+        mean, constant = X.mean(axis=0), X.max(axis=0) == X.min(axis=0)
+        with np.errstate(all="ignore"):
+            std = np.sqrt(np.mean(X * X, axis=0) - mean * mean)
+            return np.where(constant, 0, (X - mean) / std)
+
+    for seed in SEEDS:
+        report = judge(EXERCISES["standardize"], answer, seed=seed)
+        assert report.earned == 6
+        assert [d.mistake for d in report.diagnoses] == ["standardizing_in_one_pass"]

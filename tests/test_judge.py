@@ -685,6 +685,21 @@ class TestDiagnosis:
             "one_row": "leaves_a_single_row",
         }
 
+    def test_a_mistake_that_shows_something_else_in_half_of_what_failed_is_a_guess(self):
+        @probe(1)
+        def keeps_distances_in_a_long_table(f, rng):
+            """Rows of a long table keep their distances."""
+            return {"the distances": np.diff(f(rng.normal(size=(9, 3))), axis=0)}
+
+        def by_its_length(X):
+            return center(X) / (2 if len(X) < 9 else 3)
+
+        task = exercise(probes=(*CENTER.probes, keeps_distances_in_a_long_table))
+        halved = judge(task, lambda X: center(X) / 2)
+        assert halved.headline == "The result is halved."
+        (guess,) = judge(task, by_its_length).diagnoses
+        assert (guess.mistake, guess.summary) == ("halves", "Perhaps: The result is halved.")
+
     def test_an_unknown_mistake_has_a_sentence_and_no_diagnosis(self):
         report = judge(CENTER, np.cos)
         assert not report.passed

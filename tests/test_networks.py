@@ -408,3 +408,22 @@ def test_a_loss_that_grows_is_not_said_to_be_cut_off():
 
     report = judge(EXERCISES["softmax_cross_entropy"], softmax_cross_entropy, seed=SEED)
     assert not any("cuts it off" in f.detail for f in report.findings)
+
+
+def test_a_loss_compared_with_one_earns_the_same_for_all_students():
+    mistakes = {m.name: m for m in EXERCISES["learning_rate_sweep"].mistakes}
+    known = mistakes["compares_with_one"]
+    for seed in range(SEED, SEED + 20):
+        report = judge(EXERCISES["learning_rate_sweep"], known.implementation, seed=seed)
+        assert report.earned == known.earns
+        assert [d.mistake for d in report.diagnoses] == [known.name]
+
+
+def test_the_logarithm_of_infinity_is_named_however_it_is_written():
+    def answer(logits, labels):
+        log_p = logits - np.log(np.sum(np.exp(logits), axis=1))[:, None]
+        own = np.eye(logits.shape[1])[labels]
+        return -log_p[own > 0].mean(), (np.exp(log_p) - own) / len(labels)
+
+    report = judge(EXERCISES["softmax_cross_entropy"], answer, seed=SEED)
+    assert [d.mistake for d in report.diagnoses] == ["takes_the_logarithm_of_infinity"]

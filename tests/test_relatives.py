@@ -472,3 +472,16 @@ def test_what_becomes_of_the_entries_of_the_cache_does_not_count():
         )
 
     assert judge(EXERCISES["layernorm_backward"], answer).passed
+
+
+def test_an_average_over_the_groups_is_not_called_a_wrong_group_size():
+    def answer(x, gamma, beta, groups, eps=1e-5):
+        N, C, H, W = x.shape
+        if C % groups:
+            raise ValueError("unequal groups")
+        sets = x.reshape(N, groups, -1, H, W)
+        sets = sets - sets.mean(axis=(1, 3, 4), keepdims=True)
+        sets = sets / np.sqrt((sets**2).mean(axis=(1, 3, 4), keepdims=True) + eps)
+        return gamma[:, None, None] * sets.reshape(x.shape) + beta[:, None, None]
+
+    assert diagnoses("groupnorm_forward", answer) == {"averages_over_the_groups"}

@@ -253,3 +253,19 @@ def test_steps_that_never_arrive_are_not_all_called_uphill():
         report = judge(EXERCISES["gradient_descent_steps"], shrinking, seed=seed)
         assert not report.passed
         assert report.diagnoses == ()
+
+
+def test_a_loss_that_stands_still_is_not_called_a_wrong_count():
+    def standstill(H, w0, learning_rate, tol=1e-6, max_steps=200):
+        losses = [w0 @ H @ w0 / 2]
+        w = w0 - learning_rate * (H @ w0)
+        for steps in range(1, max_steps + 1):
+            losses.append(w @ H @ w / 2)
+            if abs(losses[-2] - losses[-1]) <= tol:
+                return steps
+            w = w - learning_rate * (H @ w)
+        return np.inf
+
+    for seed in range(4):
+        report = judge(EXERCISES["gradient_descent_steps"], standstill, seed=seed)
+        assert {d.mistake for d in report.diagnoses} == {"waits_for_a_standstill"}

@@ -991,6 +991,47 @@ def treats_statistics_as_constants(dy, cache):
     return dx, (dy * cache["x_hat"]).sum(axis=0), dy.sum(axis=0)
 
 
+@mistake(
+    earns=3,
+    hint="x̂ stands in front of the mean, outside of it: x̂ times the mean of dy·x̂, which has one "
+    "value per feature. Inside, x̂² is averaged away.",
+)
+def averages_x_hat_away(dy, cache):
+    """The variance's term is the mean of dy·x̂², where it should be x̂ times the mean of dy·x̂."""
+    x_hat = cache["x_hat"]
+    scale = cache["gamma"] / np.sqrt(cache["var"] + cache["eps"])
+    dx = scale * (dy - dy.mean(axis=0) - (x_hat * dy * x_hat).mean(axis=0))
+    return dx, (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+
+
+@mistake(
+    earns=6,
+    hint="γ enters once: either it multiplies dy at the beginning, which gives the gradient of x̂, or "
+    "it stands in front at the end.",
+)
+def multiplies_by_gamma_twice(dy, cache):
+    """dx holds γ twice: dy was multiplied by it, and the result once more."""
+    x_hat, gamma = cache["x_hat"], cache["gamma"]
+    dx_hat = dy * gamma
+    scale = gamma / np.sqrt(cache["var"] + cache["eps"])
+    dx = scale * (dx_hat - dx_hat.mean(axis=0) - x_hat * (dx_hat * x_hat).mean(axis=0))
+    return dx, (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+
+
+@mistake(
+    earns=10,
+    hint="γ·dy is the gradient of x̂. In y = γ·x̂ + β, γ and β meet dy itself: dγ sums dy·x̂, and "
+    "dβ sums dy.",
+)
+def dgamma_from_dx_hat(dy, cache):
+    """dgamma and dbeta sum γ·dy, the gradient of x̂, where they should sum dy."""
+    x_hat = cache["x_hat"]
+    dx_hat = dy * cache["gamma"]
+    std = np.sqrt(cache["var"] + cache["eps"])
+    dx = (dx_hat - dx_hat.mean(axis=0) - x_hat * (dx_hat * x_hat).mean(axis=0)) / std
+    return dx, (dx_hat * x_hat).sum(axis=0), dx_hat.sum(axis=0)
+
+
 @mistake(earns=4, hint=NO_MEAN_HINT)
 def misses_the_mean_path(dy, cache):
     """The path through the mean is missing from dx."""
@@ -1671,6 +1712,13 @@ def eval_dgamma_from_batch_statistics(dy, cache):
     return dx, (dy * x_hat).sum(axis=0), dy.sum(axis=0)
 
 
+@mistake(earns=3, hint="γ multiplies x̂: divide x - running_mean by the standard deviation, too.")
+def eval_dgamma_from_centered(dy, cache):
+    """dgamma sums dy times x - running_mean, which is centered, but not divided by the deviation."""
+    dx = cache["gamma"] / np.sqrt(cache["running_var"] + cache["eps"]) * dy
+    return dx, (dy * (cache["x"] - cache["running_mean"])).sum(axis=0), dy.sum(axis=0)
+
+
 @mistake(earns=3, hint=DGAMMA_HINT)
 def eval_dgamma_from_x(dy, cache):
     """dgamma sums dy times x, the raw input, where it should be the normalized one."""
@@ -1684,6 +1732,14 @@ def eval_forgets_gamma(dy, cache):
     std = np.sqrt(cache["running_var"] + cache["eps"])
     dgamma = (dy * (cache["x"] - cache["running_mean"]) / std).sum(axis=0)
     return dy / std, dgamma, dy.sum(axis=0)
+
+
+@mistake(earns=3, hint="The layer divided by the root of `running_var + eps`: so does dx.")
+def eval_divides_dx_by_the_variance(dy, cache):
+    """dgamma is right, but dx is divided by the running variance where its root should be."""
+    var = cache["running_var"] + cache["eps"]
+    dgamma = (dy * (cache["x"] - cache["running_mean"]) / np.sqrt(var)).sum(axis=0)
+    return cache["gamma"] / var * dy, dgamma, dy.sum(axis=0)
 
 
 @mistake(earns=1, hint="`running_var` is a variance. The layer divided by its root.")
@@ -2482,6 +2538,9 @@ CHAPTER = Chapter(
             ),
             mistakes=(
                 treats_statistics_as_constants,
+                averages_x_hat_away,
+                multiplies_by_gamma_twice,
+                dgamma_from_dx_hat,
                 misses_the_mean_path,
                 misses_the_variance_path,
                 misses_the_direct_path,
@@ -2555,8 +2614,10 @@ CHAPTER = Chapter(
                 goes_back_as_in_training,
                 goes_back_with_batch_statistics,
                 eval_dgamma_from_batch_statistics,
+                eval_dgamma_from_centered,
                 eval_dgamma_from_x,
                 eval_forgets_gamma,
+                eval_divides_dx_by_the_variance,
                 eval_divides_by_the_variance,
                 eval_forgets_eps,
                 eval_freezes_the_parameters,

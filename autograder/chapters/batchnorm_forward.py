@@ -760,6 +760,24 @@ def forward_only_centers(x, gamma, beta, eps=1e-5):
     return gamma * x_hat + beta, x_hat
 
 
+@mistake(earns=4, hint="x̂ grows with x: it is x minus the mean, not the mean minus x.")
+def subtracts_x_from_the_mean(x, gamma, beta, eps=1e-5):
+    """x is subtracted from the mean, so that x̂ has the opposite sign."""
+    x_hat = (x.mean(axis=0) - x) / np.sqrt(x.var(axis=0) + eps)
+    return gamma * x_hat + beta, x_hat
+
+
+@mistake(
+    earns=2,
+    hint="`x.std()` is a root already: the root of it is the fourth root of the variance's square. "
+    "Under the root stands the variance, `x.var()`.",
+)
+def takes_the_root_twice(x, gamma, beta, eps=1e-5):
+    """The standard deviation stands under the root, where the variance belongs."""
+    x_hat = (x - x.mean(axis=0)) / np.sqrt(x.std(axis=0) + eps)
+    return gamma * x_hat + beta, x_hat
+
+
 @mistake(
     earns=0,
     hint="Division binds before subtraction: `x - mean / std` is `x - (mean / std)`. "
@@ -1167,6 +1185,30 @@ def normalizes_all_images_together(x, gamma, beta, eps=1e-5):
     """One mean and one variance of all numbers serve all channels."""
     x_hat = (x - x.mean()) / np.sqrt(x.var() + eps)
     return gamma.reshape(1, -1, 1, 1) * x_hat + beta.reshape(1, -1, 1, 1), x_hat
+
+
+@mistake(
+    earns=0,
+    hint="In `(N, C, H, W)` the channels are axis 1, not the last one: average over the axes "
+    "`(0, 2, 3)`. Channels come last in TensorFlow.",
+)
+def takes_the_channels_for_the_last_axis(x, gamma, beta, eps=1e-5):
+    """Mean and variance run over the axes (0, 1, 2), as if the channels came last."""
+    x_hat = (x - x.mean(axis=(0, 1, 2))) / np.sqrt(x.var(axis=(0, 1, 2)) + eps)
+    return gamma * x_hat + beta, x_hat
+
+
+@mistake(
+    earns=1,
+    hint="In memory N comes before C: `reshape(C, -1)` cuts the batch into C pieces of mixed channels. "
+    "Move the channels to the front with `swapaxes(0, 1)` first, and back at the end.",
+)
+def cuts_the_batch_into_channels(x, gamma, beta, eps=1e-5):
+    """x is reshaped to (C, N·H·W) without moving the channels first, which mixes them up."""
+    rows = x.reshape(x.shape[1], -1)
+    mean, var = rows.mean(axis=1, keepdims=True), rows.var(axis=1, keepdims=True)
+    x_hat = (rows - mean) / np.sqrt(var + eps)
+    return (gamma[:, None] * x_hat + beta[:, None]).reshape(x.shape), x_hat
 
 
 @mistake(
@@ -1677,6 +1719,8 @@ CHAPTER = Chapter(
                 takes_gamma_without_its_sign,
                 forward_forgets_to_center,
                 forward_only_centers,
+                subtracts_x_from_the_mean,
+                takes_the_root_twice,
                 forward_misses_the_parentheses,
                 forward_in_one_pass,
                 forward_promotes_to_float64,
@@ -1741,6 +1785,8 @@ CHAPTER = Chapter(
                 reduces_as_if_channels_came_last,
                 normalizes_all_channels_of_an_image,
                 normalizes_all_images_together,
+                takes_the_channels_for_the_last_axis,
+                cuts_the_batch_into_channels,
                 reshapes_without_transposing,
                 leaves_the_channels_last,
                 reshapes_back_without_transposing,

@@ -150,6 +150,31 @@ def shift_without_a_hidden_layer(f, rng):
 
 
 @mistake(
+    earns=3,
+    hint="All the layers before this one make their step, not only its neighbour: `k < layer`.",
+)
+def moves_the_layer_before_only(X, Y, weights, layer, lr):
+    """Only the layer just before this one is moved; those further down stay where they are."""
+
+    def gradients(weights):
+        h = [X]
+        for W in weights[:-1]:
+            h.append(np.maximum(h[-1] @ W, 0))
+        d = (h[-1] @ weights[-1] - Y) / len(X)
+        found = []
+        for W, below in zip(weights[::-1], h[::-1]):
+            found.append(below.T @ d)
+            d = d @ W.T * (below > 0)
+        return found[::-1]
+
+    before = gradients(weights)
+    moved = [W - lr * g if k == layer - 1 else W for k, (W, g) in enumerate(zip(weights, before))]
+    G, shifted = before[layer], gradients(moved)[layer]
+    cosine = np.sum(G * shifted) / (np.linalg.norm(G) * np.linalg.norm(shifted))
+    return float(np.linalg.norm(G - shifted)), float(cosine)
+
+
+@mistake(
     earns=0,
     hint=(
         "The definition asks how much the layer's problem was changed *by the others*: its own "
@@ -3865,6 +3890,7 @@ CHAPTER = Chapter(
                 shift_without_a_hidden_layer,
             ),
             mistakes=(
+                moves_the_layer_before_only,
                 moves_the_layer_itself,
                 moves_every_layer,
                 moves_the_later_layers_too,

@@ -173,6 +173,15 @@ def in_small_units(rng):
     return X * np.array([1e-5, 1e-9, 1e-9, 2.5e-10]) + np.array([2e-4, 1e-7, 1e-7, 1e-7])
 
 
+def beside_one(rng):
+    """A table of numbers near 1 that lie about 1e-9 apart, as the notebook says that they may.
+
+    Eight such numbers have a mean and deviations without rounding, in whatever way they are found.
+    """
+    steps = rng.permuted(np.tile(np.arange(8), (4, 1)), axis=1).T * np.array([2, 3, 4, 5])
+    return 1 + steps * 2.0**-33
+
+
 def beside_the_first(scaled):
     """The columns' deviations, divided by the first one's: a common factor is asked for elsewhere."""
     std = scaled.std(axis=0)
@@ -247,8 +256,11 @@ def leaves_its_input_alone(f, rng):
 @probe(1, hidden=True)
 def small_units(f, rng):
     """A feature that varies by very little (about 1e-9) is scaled as exactly as any other."""
-    X = in_small_units(rng)
-    return {"the result for small numbers": explained_spread(X, f(X.copy()))}
+    X, near = in_small_units(rng), beside_one(rng)
+    return {
+        "the result for small numbers": explained_spread(X, f(X.copy())),
+        "the result for numbers near 1 that lie 1e-9 apart": f(near),
+    }
 
 
 @mistake(hint=WHOLE_MATRIX_HINT)
@@ -832,6 +844,31 @@ def compares_the_deviation_with_zero(X):
     return (X - X.mean(axis=0)) / np.where(std == 0, 1, std)
 
 
+@mistake(
+    earns=6,
+    hint="The mean of the squares and the square of the mean are nearly the same number when a column "
+    "is far from 0, and their difference has lost its digits. Subtract the mean first, then square.",
+)
+def standardizing_in_one_pass(X):
+    """The variance is computed as E[x²] - E[x]², which loses its digits when the mean is large."""
+    mean = X.mean(axis=0)
+    constant = X.max(axis=0) == X.min(axis=0)
+    std = np.where(constant, 1, np.sqrt((X**2).mean(axis=0) - mean**2))
+    return np.where(constant, 0, (X - mean) / std)
+
+
+@mistake(
+    earns=6,
+    hint="A column of numbers near 1 that lie 1e-9 apart does vary: float64 keeps sixteen digits. Ask "
+    "whether the column's max and min are equal.",
+)
+def standardizing_takes_a_relatively_small_deviation_for_none(X):
+    """A column that varies by little, compared with its mean, is treated like one that never varies."""
+    mean, std = X.mean(axis=0), X.std(axis=0)
+    constant = std <= 1e-8 * np.abs(mean)
+    return np.where(constant, 0, (X - mean) / np.where(constant, 1, std))
+
+
 @mistake(earns=6, hint=EPSILON_HINT)
 def standardizing_adds_an_epsilon(X):
     """A small constant is added to the standard deviation to avoid 0/0."""
@@ -1228,6 +1265,27 @@ class ScalerDividesByZero:
         return Z * self.scale_ + self.mean_
 
 
+@mistake(
+    earns=10,
+    hint="A column that never varied in `fit` is centered only. New data may hold other values there, "
+    "and their distance from the mean is information.",
+)
+class ScalerSetsConstantColumnsToZero:
+    """A column that is constant in `fit` becomes 0 in `transform`, whatever new data hold there."""
+
+    def fit(self, X):
+        self.constant_ = X.max(axis=0) == X.min(axis=0)
+        self.mean_ = X.mean(axis=0)
+        self.scale_ = np.where(self.constant_, 1, X.std(axis=0))
+        return self
+
+    def transform(self, X):
+        return np.where(self.constant_, 0.0, (X - self.mean_) / self.scale_)
+
+    def inverse_transform(self, Z):
+        return Z * self.scale_ + self.mean_
+
+
 @mistake(earns=10, hint=COMPUTED_ZERO_HINT)
 class ScalerAddsAnEpsilon:
     """A small constant is added to the standard deviation, or is its least value, to avoid 0/0."""
@@ -1560,6 +1618,18 @@ def splits_divide_by_zero(X_train, X_test):
     return (X_train - mean) / std, (X_test - mean) / std
 
 
+@mistake(
+    earns=6,
+    hint="A column that never varies in the training split is centered only. In the test split it may "
+    "hold other values, and their distance from the training mean is information.",
+)
+def splits_set_constant_columns_to_zero(X_train, X_test):
+    """A column that is constant in the training split becomes 0 in the test split, whatever it holds."""
+    constant = X_train.max(axis=0) == X_train.min(axis=0)
+    mean, std = X_train.mean(axis=0), np.where(constant, 1, X_train.std(axis=0))
+    return tuple(np.where(constant, 0.0, (X - mean) / std) for X in (X_train, X_test))
+
+
 @mistake(earns=6, hint=COMPUTED_ZERO_HINT)
 def splits_add_an_epsilon(X_train, X_test):
     """A small constant is added to the standard deviation, or is its least value, to avoid 0/0."""
@@ -1704,6 +1774,8 @@ CHAPTER = Chapter(
                 standardizes_the_whole_matrix,
                 standardizing_divides_by_zero,
                 compares_the_deviation_with_zero,
+                standardizing_in_one_pass,
+                standardizing_takes_a_relatively_small_deviation_for_none,
                 standardizing_adds_an_epsilon,
                 standardizing_takes_a_small_deviation_for_none,
                 standardizing_changes_its_input,
@@ -1741,6 +1813,7 @@ CHAPTER = Chapter(
                 SharesItsState,
                 KeepsTheFirstFit,
                 ScalerDividesByZero,
+                ScalerSetsConstantColumnsToZero,
                 ScalerAddsAnEpsilon,
                 ScalerTakesASmallDeviationForNone,
                 ScalerChangesItsInput,
@@ -1774,6 +1847,7 @@ CHAPTER = Chapter(
                 returns_the_training_split_only,
                 splits_divide_by_n_minus_1,
                 splits_divide_by_zero,
+                splits_set_constant_columns_to_zero,
                 splits_add_an_epsilon,
                 splits_take_a_small_deviation_for_none,
                 splits_change_their_input,

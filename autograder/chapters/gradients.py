@@ -212,6 +212,15 @@ def returns_the_count(a, low=-1.0, high=1.0, margin=0.005):
     return int(np.sum((a < low + room) | (a > high - room)))
 
 
+@mistake(
+    hint="`len(a)` is the number of samples. A layer has `a.size` values, and each of them counts."
+)
+def divides_by_the_number_of_rows(a, low=-1.0, high=1.0, margin=0.005):
+    """The count is divided by the number of rows, `len(a)`, not by that of all values."""
+    room = margin * (high - low)
+    return np.sum((a < low + room) | (a > high - room)) / len(a)
+
+
 @mistake(hint="A share lies between 0 and 1; yours is in per cent.")
 def returns_per_cent(a, low=-1.0, high=1.0, margin=0.005):
     """The share is returned in per cent."""
@@ -2066,6 +2075,7 @@ CHAPTER = Chapter(
                 takes_the_ends_of_the_data,
                 averages_the_shares_of_the_ends,
                 returns_the_count,
+                divides_by_the_number_of_rows,
                 returns_per_cent,
                 returns_one_share_per_unit,
                 asks_whether_the_mean_is_saturated,

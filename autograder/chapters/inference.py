@@ -1136,6 +1136,31 @@ def folds_the_mean_with_the_wrong_sign(W, b, gamma, beta, mean, var, eps=1e-5):
 
 
 @mistake(
+    earns=2,
+    hint="The running mean is subtracted before the division: γ/√(σ² + ε) multiplies it, too, with the "
+    "opposite sign.",
+)
+def folds_without_scaling_the_mean(W, b, gamma, beta, mean, var, eps=1e-5):
+    """The running mean is subtracted from the new bias as it is, without the scale."""
+    scale = gamma / np.sqrt(var + eps)
+    if b is None:
+        b = 0
+    return W * scale, b * scale - mean + beta
+
+
+@mistake(
+    earns=1,
+    hint="What multiplies x W multiplies each column of W: the weights change as well as the bias.",
+)
+def folds_into_the_bias_alone(W, b, gamma, beta, mean, var, eps=1e-5):
+    """The weights stay as they are; only the bias is new."""
+    scale = gamma / np.sqrt(var + eps)
+    if b is None:
+        b = 0
+    return W.copy(), (b - mean) * scale + beta
+
+
+@mistake(
     earns=3,
     hint="The old bias passes through the normalization like everything else: scale it, too.",
 )
@@ -2010,6 +2035,8 @@ CHAPTER = Chapter(
                 folds_without_the_root,
                 folds_without_the_mean,
                 folds_the_mean_with_the_wrong_sign,
+                folds_without_scaling_the_mean,
+                folds_into_the_bias_alone,
                 folds_without_scaling_the_bias,
                 folds_a_scaled_beta,
                 folds_without_beta,

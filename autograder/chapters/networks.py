@@ -809,6 +809,20 @@ def exponentials_overflow(logits, labels):
     return float(-np.log(p[rows, labels]).mean()), d / len(labels)
 
 
+@mistake(
+    earns=7,
+    hint="e¹⁰⁰⁰ is infinite. log p does not change when the same number is subtracted from all logits "
+    "of a sample: subtract their maximum first.",
+)
+def takes_the_logarithm_of_infinity(logits, labels):
+    """log p is simplified, but the exponential of large logits is infinite, and with it the loss."""
+    log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    rows = np.arange(len(labels))
+    d = np.exp(log_p)
+    d[rows, labels] -= 1
+    return float(-log_p[rows, labels].mean()), d / len(labels)
+
+
 @mistake(earns=10, hint=LOG_ZERO_HINT)
 def takes_the_logarithm_of_zero(logits, labels):
     """The logarithm is taken of probabilities that may have been rounded to 0."""
@@ -2444,12 +2458,17 @@ WILD = (3.0, 4.0, 5.0, 6.0, 8.0, 0.01)
 
 
 def sweepable(rng, samples=24):
-    """A small network, and a training set of three classes that it can learn."""
-    start = {"W1": rng.normal(size=(4, 8)) * 0.7, "W2": rng.normal(size=(8, 3)) * 0.5}
-    labels = rng.permutation(np.arange(samples) % 3)
-    x = rng.normal(size=(samples, 4)) * 0.5
-    x[np.arange(samples), labels] += 2
-    return start, (x, labels)
+    """A small network, and a training set of three classes that it can learn.
+
+    Its loss begins well above 1, so that an answer that compares with 1 gets the same points always.
+    """
+    while True:
+        start = {"W1": rng.normal(size=(4, 8)) * 0.7, "W2": rng.normal(size=(8, 3)) * 0.5}
+        labels = rng.permutation(np.arange(samples) % 3)
+        x = rng.normal(size=(samples, 4)) * 0.5
+        x[np.arange(samples), labels] += 2
+        if cross_entropy(np.maximum(x @ start["W1"], 0) @ start["W2"], labels)[0] > 1.3:
+            return start, (x, labels)
 
 
 def run_that(is_so, rng):
@@ -2789,6 +2808,27 @@ def compares_with_the_step_before(start, training, validation, rates, steps=5):
         network = copy.deepcopy(start)
         losses = train(network, *training, rate, steps)
         failed = not losses[-1] <= losses[-2]
+        accuracies.append(0.0 if failed else accuracy(network, *validation))
+        diverged.append(failed)
+    sound = [(-a, rate) for a, rate, bad in zip(accuracies, rates, diverged) if not bad]
+    return {
+        "accuracies": accuracies,
+        "diverged": diverged,
+        "best": min(sound)[1] if sound else None,
+    }
+
+
+@mistake(
+    earns=1.0,
+    hint="Where a loss begins depends on the data and the weights, so no fixed number says that it has grown. Compare the last loss with the first.",
+)
+def compares_with_one(start, training, validation, rates, steps=5):
+    """A run counts as diverged if its last loss is above 1, wherever it began."""
+    accuracies, diverged = [], []
+    for rate in rates:
+        network = copy.deepcopy(start)
+        losses = train(network, *training, rate, steps)
+        failed = not losses[-1] <= 1
         accuracies.append(0.0 if failed else accuracy(network, *validation))
         diverged.append(failed)
     sound = [(-a, rate) for a, rate, bad in zip(accuracies, rates, diverged) if not bad]
@@ -4359,6 +4399,7 @@ CHAPTER = Chapter(
             ),
             mistakes=(
                 exponentials_overflow,
+                takes_the_logarithm_of_infinity,
                 takes_the_logarithm_of_zero,
                 adds_a_constant_in_the_logarithm,
                 shifts_by_one_maximum,
@@ -4455,6 +4496,7 @@ CHAPTER = Chapter(
                 asks_only_for_nan,
                 gives_up_runs_that_recover,
                 compares_with_the_step_before,
+                compares_with_one,
                 compares_with_nan,
                 keeps_the_accuracy_of_failures,
                 lets_failures_win,

@@ -1387,6 +1387,22 @@ def groups_float32_and_untouched(f, rng):
 
 @mistake(
     earns=1,
+    hint="After the reshape, axis 1 counts the groups, which keep their own statistics, and axis 2 the "
+    "channels of a group: average over `(2, 3, 4)`.",
+)
+def averages_over_the_groups(x, gamma, beta, groups, eps=1e-5):
+    """The statistics run over the axis of the groups, where the axis of their channels is meant."""
+    N, C, H, W = x.shape
+    if C % groups:
+        raise ValueError("unequal groups")
+    sets = x.reshape(N, groups, C // groups, H, W)
+    mean, var = sets.mean(axis=(1, 3, 4), keepdims=True), sets.var(axis=(1, 3, 4), keepdims=True)
+    x_hat = ((sets - mean) / np.sqrt(var + eps)).reshape(x.shape)
+    return gamma.reshape(1, C, 1, 1) * x_hat + beta.reshape(1, C, 1, 1)
+
+
+@mistake(
+    earns=1,
     hint="`groups` is how many groups there are, not how many channels a group has: that is "
     "C // groups.",
 )
@@ -3110,6 +3126,7 @@ CHAPTER = Chapter(
                 groups_float32_and_untouched,
             ),
             mistakes=(
+                averages_over_the_groups,
                 takes_groups_for_the_group_size,
                 takes_every_gth_channel,
                 pools_the_groups_over_the_batch,

@@ -890,6 +890,23 @@ def the_tolerance_is_relative(f, rng):
 
 
 @mistake(
+    earns=0,
+    hint="A loss that hardly changes need not be small: with a short step it never changes much. "
+    "Compare each loss with tol times the loss at w0.",
+)
+def waits_for_a_standstill(H, w0, learning_rate, tol=1e-6, max_steps=200):
+    """The steps end when the loss hardly changes any more, not when it is small."""
+    w, before = w0, np.inf
+    for steps in range(max_steps + 1):
+        loss = w @ H @ w / 2
+        if abs(before - loss) <= tol:
+            return steps
+        before = loss
+        w = w - learning_rate * (H @ w)
+    return np.inf
+
+
+@mistake(
     earns=2,
     hint="The start is w_0, after *no* step. Look at the loss before you take and count a step.",
 )
@@ -1556,6 +1573,18 @@ def pca_only_standardizes(X, eps=1e-5):
 
 
 @mistake(
+    earns=0,
+    hint="`eigh` returns the eigenvectors as the *columns* of U. Coordinates along them are X @ U, "
+    "not X @ U.T.",
+)
+def pca_transposes_the_eigenvectors(X, eps=1e-5):
+    """The data are multiplied by U.T where it should be U: the rows are taken for eigenvectors."""
+    X = X - X.mean(axis=0)
+    eigenvalues, U = np.linalg.eigh(X.T @ X / len(X))
+    return X @ U[:, ::-1].T / np.sqrt(eigenvalues[::-1] + eps)
+
+
+@mistake(
     earns=2,
     hint="You turned the result back to the old axes. That is ZCA whitening, the next exercise; "
     "PCA whitening stays on the principal axes.",
@@ -2052,6 +2081,7 @@ CHAPTER = Chapter(
                 the_tolerance_is_relative,
             ),
             mistakes=(
+                waits_for_a_standstill,
                 counts_one_step_too_many,
                 counts_one_step_too_few,
                 gives_up_above_the_limit,
@@ -2112,6 +2142,7 @@ CHAPTER = Chapter(
                 pca_selects_eigenvalues,
                 pca_divides_by_n_minus_1,
                 pca_only_standardizes,
+                pca_transposes_the_eigenvectors,
                 pca_rotates_back,
                 pca_in_rising_order,
                 pca_in_the_order_of_eig,
