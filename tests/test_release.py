@@ -162,6 +162,11 @@ class TestErrors:
         with pytest.raises(CourseError, match="is not a course directory: it has no nbgrader_conf"):
             generate(tmp_path, SLUGS[0])
 
+    def test_a_path_that_nbgrader_takes_for_a_pattern(self, course, tmp_path):
+        shutil.copytree(course, odd := tmp_path / "course [1]")
+        with pytest.raises(CourseError, match=r"a pattern: rename .*course \[1\]"):
+            generate(odd, SLUGS[0])
+
     def test_a_configuration_that_cannot_be_run(self, tmp_path):
         config = tmp_path / "nbgrader_config.py"
         config.write_text("c = get_config()\nc.Foo = = 3\n")

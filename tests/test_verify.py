@@ -2,9 +2,11 @@
 
 import copy
 import dataclasses
+import importlib
 import re
 import shutil
 import signal
+import textwrap
 from pathlib import Path
 
 import nbformat
@@ -21,6 +23,21 @@ from autograder.classroom.verify import notebook_faults, prove, run
 from autograder.exercise import Chapter, Exercise, mistake, probe
 
 ROOT = Path(__file__).parents[1]
+
+# --- what contributors are shown -------------------------------------------------------------
+
+
+def test_the_example_for_contributors_is_in_order(tmp_path, monkeypatch):
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (code,) = re.findall(
+        r"^   ```python\n(   from autograder\.exercise.*?)^   ```", page, re.M | re.S
+    )
+    (tmp_path / "my_chapter.py").write_text(textwrap.dedent(code), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    (exercise,) = importlib.import_module("my_chapter").CHAPTER.exercises
+    assert exercise.points == 3
+    assert prove(exercise).faults == []
+
 
 # --- an exercise that is in order ------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import copy
+import errno
 import logging
 import shutil
 import tempfile
@@ -34,9 +35,11 @@ class CourseError(Exception):
 
 def unwritable(path: Path, error: OSError) -> CourseError:
     """The error for a result that could not be written: the disk is full, or it is not ours."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    mend = "make room" if full else "see to it that you may write there"
     return CourseError(
-        f"{path} cannot be written: {error.strerror}. What was graded before is kept; make room "
-        "and run the same command again."
+        f"{path} cannot be written: {error.strerror}. What was graded before is kept; {mend}, and "
+        "run the same command again."
     )
 
 
@@ -91,7 +94,8 @@ def source_path(course: Path, assignment: str) -> Path:
             return path
     raise CourseError(
         f"there is no assignment {assignment!r}: neither {assignment}.py nor {assignment}.ipynb "
-        f"is in {folder}"
+        f"is in {folder}. The whole course is needed, with its sources: run the command there, or "
+        "name it with --course."
     )
 
 
@@ -171,13 +175,15 @@ def generate(
         The released notebook.
 
     Raises:
-        CourseError: nbgrader refused; the message is its own.
+        CourseError: nbgrader refused; the message is its own. Or it would not find the course.
     """
     from nbgrader.converters import GenerateAssignment
     from nbgrader.converters.base import NbGraderException
 
-    write_source(course, assignment)
     config = course_config(course)
+    if set("*?[") & set(str(course.resolve())):
+        raise CourseError(f"nbgrader takes *, ? and [ for a pattern: rename {course.resolve()}")
+    write_source(course, assignment)
     config.CourseDirectory.assignment_id = assignment
     if release is not None:
         config.CourseDirectory.release_directory = str(release.resolve())

@@ -34,6 +34,7 @@ from autograder.classroom.submissions import (
     Role,
     find_submissions,
     locked,
+    lost_on_nbgrader,
     misplaced,
     read_submission,
     worksheet,
@@ -106,6 +107,12 @@ def grade_assignment(
     for path in misplaced(submitted, name):
         place = submitted / "<student>" / name / f"{name}.ipynb"
         _warn(console, f"{path} is not graded: a submission belongs in {place}")
+    for path in lost_on_nbgrader(submissions):
+        _warn(
+            console,
+            f"nbgrader's own commands (generate_feedback …) cannot find {path}, or stop there: "
+            "rename the folder, without *, ?, [, line breaks, and dots at the start",
+        )
     if not submissions:
         raise CourseError(
             f"there are no submissions of {name} in {submitted}. They belong in "

@@ -15,7 +15,7 @@ import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
@@ -308,6 +308,12 @@ def misplaced(submitted: Path, assignment: str) -> list[Path]:
                     path for path in _entries(place) if path != notebook and os.path.isfile(path)
                 )
     return [path for path in found if _is_like(path, assignment)]
+
+
+def lost_on_nbgrader(submissions: Iterable[Handed]) -> list[Path]:
+    """Students' folders with names that we take, and nbgrader's own commands do not."""
+    odd = re.compile(r"^\.|[*?\[\x00-\x1f]")
+    return [handed.path.parent.parent for handed in submissions if odd.search(handed.student)]
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -31,6 +31,7 @@ from autograder.classroom.submissions import (
     Unreadable,
     find_submissions,
     locked,
+    lost_on_nbgrader,
     misplaced,
     parse,
     read_submission,
@@ -89,6 +90,14 @@ def test_what_lies_beside_a_submission_is_named(submitted):
     assert set(misplaced(submitted, SLUG)) == set(beside)
     (folder / NOTEBOOK).unlink()  # reading it names the other one
     assert misplaced(submitted, SLUG) == [submitted / "eve" / NOTEBOOK]
+
+
+def test_folders_that_nbgrader_does_not_find_are_named(submitted):
+    odd = [".ann", "a*", "a[b]", "a?", "line\nbreak"]
+    for student in (*odd, "a.b", "-x", "Zoë O'Neil", "{a}", "a]"):
+        put(submitted, student=student)
+    found = lost_on_nbgrader(find_submissions(submitted, SLUG))
+    assert sorted(path.name for path in found) == sorted(odd)
 
 
 @contextlib.contextmanager

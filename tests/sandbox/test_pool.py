@@ -352,7 +352,8 @@ def test_as_somebody_else_than_root(tmp_path_factory: pytest.TempPathFactory) ->
         command += [f"{REPOSITORY}/tests/sandbox/test_{n}.py" for n in ("attacks", "pool")]
         run = subprocess.run(
             [sys.executable, "-c", _AS_SOMEBODY, sys.base_prefix, str(uid), str(uid), *command],
-            env={"HOME": home, "TMPDIR": home, "PATH": os.environ["PATH"]},
+            env={"HOME": home, "TMPDIR": home, "PATH": os.environ["PATH"]}
+            | {"PYTHONPATH": str(REPOSITORY)},
             cwd=home,
             capture_output=True,
             text=True,
