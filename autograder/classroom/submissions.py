@@ -32,6 +32,9 @@ from autograder.sandbox.wire import clean
 MAX_BYTES = 30_000_000
 """A notebook with many large figures has a few megabytes; more than this is not homework."""
 
+MAX_PARTS = 1_000_000
+"""Lists and dictionaries in the file: each takes a hundred bytes of our memory, empty or not."""
+
 MAX_CELLS = 2_000
 """A course notebook has dozens of cells."""
 
@@ -371,6 +374,8 @@ def parse(data: bytes) -> tuple[list[Cell], list[str]]:
     Raises:
         Unreadable: there is no notebook in it.
     """
+    if data.count(b"[") + data.count(b"{") > MAX_PARTS:
+        raise Unreadable(f"the notebook has more than {MAX_PARTS:,} parts; clear its outputs")
     notes: list[str] = []
     try:
         text = data.decode("utf-8-sig")

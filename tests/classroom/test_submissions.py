@@ -9,6 +9,7 @@ import os
 import random
 import tempfile
 import time
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from autograder.classroom.submissions import (
     MAX_BYTES,
     MAX_CELLS,
     MAX_CODE,
+    MAX_PARTS,
     Assignment,
     Role,
     Unreadable,
@@ -226,6 +228,16 @@ class TestFiles:
         found = read_all(submitted)[0]
         assert found.problem == "the notebook is too large (30000 MB)"
         assert time.monotonic() - start < 5
+
+    @pytest.mark.parametrize("part", [b"[]", b'{"a":{}}'])
+    def test_a_file_of_nothing_but_lists_is_not_read(self, part):
+        """It would take a gigabyte to read thirty megabytes of them."""
+        data = b'{"cells": [], "metadata": {"x": [' + b",".join([part] * MAX_PARTS) + b"]}}"
+        assert len(data) < MAX_BYTES
+        tracemalloc.start()
+        assert "more than 1,000,000 parts; clear its outputs" in problem(data)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+        tracemalloc.stop()
 
     @pytest.mark.parametrize(
         "student",
