@@ -220,7 +220,8 @@ def moving_average(
     dtype : torch.dtype
         What the running value is rounded to after each step, as a layer's buffer is.
     often : bool
-        Whether weights and products are rounded, too, as PyTorch 2 does it on a CPU in bfloat16.
+        Whether weights and products are rounded, too, as PyTorch 2 does it to a mean on a CPU in
+        bfloat16. (Of a variance it leaves the product with the new value unrounded.)
     """
 
     def rounded(number: Any) -> Any:
