@@ -846,10 +846,18 @@ def _agree(known: Run, run: Run, tolerance: Tolerance) -> bool:
 def _same_lengths(known: Run, run: Run) -> bool:
     """Did the calls of two runs return as many values? A probe may not look at all of them."""
     return all(
-        len(mine.result) == len(theirs.result)
+        _as_long(mine.result, theirs.result)
         for mine, theirs in zip(run.calls, known.calls, strict=False)
-        if isinstance(mine.result, (list, tuple)) and isinstance(theirs.result, (list, tuple))
     )
+
+
+def _as_long(mine: Any, theirs: Any) -> bool:
+    """Whether two lists, or those under the same keys of two dicts, are equally long."""
+    if isinstance(mine, dict) and isinstance(theirs, dict):
+        return all(_as_long(mine[key], theirs[key]) for key in mine.keys() & theirs.keys())
+    if isinstance(mine, (list, tuple)) and isinstance(theirs, (list, tuple)):
+        return len(mine) == len(theirs)
+    return True
 
 
 def _tells(exercise: Exercise, run: Run, expected: Run) -> bool:

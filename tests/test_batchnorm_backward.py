@@ -277,3 +277,16 @@ def test_a_mean_of_too_much_is_not_called_the_direct_path_alone():
 
     report = judge(EXERCISES["batchnorm_backward"], answer)
     assert [d.mistake for d in report.diagnoses] == ["averages_x_hat_away"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_error_that_is_the_tolerance_is_accepted(seed):
+    exercise = EXERCISES["gradient_check"]
+
+    def strict(name, x, dy, dx, h=1e-5, tolerance=1e-6):
+        _, error = exercise.reference(name, x, dy, dx, h)
+        return error < tolerance, error
+
+    report = judge(exercise, strict, seed=seed)
+    assert report.earned == 9
+    assert [d.mistake for d in report.diagnoses] == ["wants_to_be_below_the_tolerance"]

@@ -12,6 +12,7 @@ import pytest
 from autograder.chapters import _batchnorm1d, inference
 from autograder.classroom.release import read_source, source_path
 from autograder.judge import judge
+from autograder.verdict import Verdict
 
 torch = pytest.importorskip("torch")
 
@@ -156,7 +157,7 @@ def lives_through(C, seeds, events):
     try:
         for seed in seeds:
             Life(C, seed).live(events)
-    except (AssertionError, KeyError):
+    except (AssertionError, KeyError, ValueError):  # an error where there should be none, too
         return False
     return True
 
@@ -456,3 +457,33 @@ def test_a_network_that_cannot_be_used_is_said_in_plain_words():
     report = judge(EXERCISES["freeze"], renamed)
     assert report.earned == 0
     assert "layer 0 has lost its 'W'" in report.findings[0].detail
+
+
+def test_a_kept_mean_that_changes_with_the_layer_leads_to_the_copy():
+    class BatchNorm1d(_batchnorm1d.BatchNorm1d):
+        def _learn(self, x):
+            kept, before = self.running_mean, self.running_mean.copy()
+            statistics = super()._learn(x)
+            kept += self.running_mean - before
+            self.running_mean = kept
+            return statistics
+
+        def state_dict(self):
+            return {**super().state_dict(), "running_mean": self.running_mean}
+
+    report = judge(EXERCISES["BatchNorm1d"], BatchNorm1d)
+    (failed,) = [f for f in report.findings if f.verdict is not Verdict.PASS]
+    assert failed.probe == "goes_back_to_a_kept_state"
+    assert "have to be copied" in failed.detail
+
+
+def test_a_layer_that_never_counts_is_not_said_to_count_elsewhere():
+    class BatchNorm1d(_batchnorm1d.BatchNorm1d):
+        def _learn(self, x):
+            counted = int(self.num_batches_tracked)
+            statistics = super()._learn(x)
+            self.num_batches_tracked = counted
+            return statistics
+
+    report = judge(EXERCISES["BatchNorm1d"], BatchNorm1d)
+    assert {d.mistake for d in report.diagnoses} == {"NeverCounts"}

@@ -1,6 +1,7 @@
 """The chapter on networks: right references, given code that agrees, mistakes that are caught."""
 
 import ast
+import copy
 import inspect
 from pathlib import Path
 
@@ -427,3 +428,36 @@ def test_the_logarithm_of_infinity_is_named_however_it_is_written():
 
     report = judge(EXERCISES["softmax_cross_entropy"], answer, seed=SEED)
     assert [d.mistake for d in report.diagnoses] == ["takes_the_logarithm_of_infinity"]
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_best_rate_that_agrees_by_chance_names_no_other_mistake(hidden):
+    train, accuracy = module.train, module.accuracy
+
+    def in_sorted_order(start, training, validation, rates, steps=5):
+        accuracies, diverged = [], []
+        for rate in sorted(rates):
+            network = copy.deepcopy(start)
+            losses = train(network, *training, rate, steps)
+            diverged.append(not losses[-1] <= losses[0])
+            accuracies.append(0.0 if diverged[-1] else accuracy(network, *validation))
+        sound = [k for k, bad in enumerate(diverged) if not bad]
+        top = max((accuracies[k] for k in sound), default=None)
+        best = min((rates[k] for k in sound if accuracies[k] == top), default=None)
+        return {"accuracies": accuracies, "diverged": diverged, "best": best}
+
+    for seed in range(12):
+        report = judge(EXERCISES["learning_rate_sweep"], in_sorted_order, seed=seed, hidden=hidden)
+        assert {d.mistake for d in report.diagnoses} == {"sorts_the_rates"}
+
+
+def test_whole_columns_of_the_log_probabilities_are_named():
+    def answer(logits, labels):
+        p = np.exp(logits - logits.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        loss = -np.log(p)[:, labels].mean() if p.min() > 0 else np.inf
+        p[np.arange(len(labels)), labels] -= 1
+        return loss, p / len(labels)
+
+    report = judge(EXERCISES["softmax_cross_entropy"], answer, seed=SEED)
+    assert "averages_whole_columns" in {d.mistake for d in report.diagnoses}

@@ -269,3 +269,15 @@ def test_a_loss_that_stands_still_is_not_called_a_wrong_count():
     for seed in range(4):
         report = judge(EXERCISES["gradient_descent_steps"], standstill, seed=seed)
         assert {d.mistake for d in report.diagnoses} == {"waits_for_a_standstill"}
+
+
+def test_a_root_of_each_entry_is_named_and_its_nan_is_said():
+    def answer(X, eps=1e-5):
+        X = X - X.mean(axis=0)
+        with np.errstate(all="ignore"):
+            return X @ (1 / np.sqrt(np.cov(X.T, bias=True) + np.diag([eps] * X.shape[1])))
+
+    for seed in range(8):
+        report = judge(EXERCISES["zca_whiten"], answer, seed=seed)
+        assert [d.mistake for d in report.diagnoses] == ["zca_takes_the_root_of_each_entry"]
+        assert not any("LinAlgError" in f.detail for f in report.findings)

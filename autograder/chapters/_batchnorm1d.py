@@ -13,10 +13,11 @@ nothing but NumPy, its arguments, and `Layer`.
 """
 
 import copy
+from typing import Any
 
 import numpy as np
 
-from autograder.exercise import Argument, Exercise, Tolerance, mistake, outcome, probe
+from autograder.exercise import Argument, Exercise, Explained, Tolerance, mistake, outcome, probe
 
 TOLERANCE = Tolerance(relative=1e-6, absolute=1e-6)
 
@@ -416,19 +417,37 @@ def saves_and_loads(C, rng):
     }
 
 
+def restored_from(value, trained):
+    """A restored array, whose difference may be that it still is what training has made of it."""
+
+    def explain(_, wrong):
+        same = isinstance(wrong, np.ndarray) and wrong.dtype.kind == "f"
+        if not (same and wrong.shape == trained.shape and np.allclose(wrong, trained, rtol=1e-9)):
+            return ""
+        return (
+            "That is what training made of it: what was kept changed with the layer, or was not "
+            "loaded. Arrays that are changed in place (`+=`) have to be copied, by `state_dict` and "
+            "by `load_state_dict`."
+        )
+
+    return Explained(value, explain)
+
+
 @probe(1)
 def goes_back_to_a_kept_state(C, rng):
     """After `keep_state`, training, and `restore_state`, the layer is where it was; twice."""
     layer = loaded(C, trained_state(rng))
     layer.keep_state()
-    seen = {}
+    seen: dict[str, Any] = {}
     for time in ("the first time", "the second time"):
         before = held(layer, "running_mean")["running_mean"]
         layer.forward(batch(rng) * 2)
         seen[f"running_mean after training for {time}"] = moved(before, layer.running_mean)
+        after = statistics(layer, f"restored for {time}")
         layer.state_dict()
         layer.restore_state()
-        seen |= statistics(layer, f"restored for {time}")
+        restored = statistics(layer, f"restored for {time}")
+        seen |= {name: restored_from(value, after[name]) for name, value in restored.items()}
     return seen
 
 
@@ -1580,12 +1599,13 @@ class TakesZeroForNone(Layer):
 @mistake(
     earns=24,
     hint=(
-        "`self.momentum` says what was asked, and stays. After it has become 1/1 it is no longer None, "
-        "and the next batch is not given 1/n. Put the weight of a batch into a variable of its own."
+        "The nth batch has the weight 1/n. Is 1 added to `num_batches_tracked` before each weight is "
+        "computed? Does `self.momentum` stay None? Once it has become 1/1, the next batch is not given "
+        "1/n: put the weight of a batch into a variable of its own."
     ),
 )
-class OverwritesItsMomentum(Layer):
-    """With `momentum=None` the first weight, 1, is kept as the momentum: the last batch is all that counts."""
+class WeighsEveryBatchWithOne(Layer):
+    """With `momentum=None` every batch has the weight 1, like the first: the last batch is all that counts."""
 
     names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
 
@@ -1738,6 +1758,63 @@ class CountsNoBatches(Layer):
             raise ValueError("training needs more than one sample")
         self.count += 1
         new = 1 / self.count if self.momentum is None else self.momentum
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean = (1 - new) * self.running_mean + new * mean
+        self.running_var = (1 - new) * self.running_var + new * x.var(axis=0, ddof=1)
+        return mean, var
+
+    def backward(self, dy):
+        x_hat, scale, training = self.cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        dx = dy
+        if training:
+            dx = dy - dbeta / len(dy) - x_hat * dgamma / len(dy)
+        return scale * dx, dgamma, dbeta
+
+    def state_dict(self):
+        return {name: np.copy(getattr(self, name)) for name in self.names}
+
+    def load_state_dict(self, state):
+        for name in self.names:
+            setattr(self, name, np.copy(state[name]))
+
+
+@mistake(
+    earns=21,
+    hint="Add 1 to `num_batches_tracked` for each batch in training mode, before the weight 1/n is "
+    "computed from it.",
+)
+class NeverCounts(Layer):
+    """No batch is counted: `num_batches_tracked` stays as it is, and for `momentum=None` the weight of a batch never falls."""
+
+    names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = eps, momentum, True
+        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+        self.num_batches_tracked = 0
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+    def forward(self, x):
+        if self.training:
+            mean, var = self._learn(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var + self.eps)
+        x_hat = (x - mean) / std
+        self.cache = x_hat, self.gamma / std, self.training
+        return self.gamma * x_hat + self.beta
+
+    def _learn(self, x):
+        if len(x) < 2:
+            raise ValueError("training needs more than one sample")
+        new = 1 / (self.num_batches_tracked + 1) if self.momentum is None else self.momentum
         mean, var = x.mean(axis=0), x.var(axis=0)
         self.running_mean = (1 - new) * self.running_mean + new * mean
         self.running_var = (1 - new) * self.running_var + new * x.var(axis=0, ddof=1)
@@ -2993,6 +3070,64 @@ class BackwardForgetsGamma(Layer):
 
 
 @mistake(
+    earns=22,
+    hint="y = γ x̂ + β in training as in inference: what arrives at x̂ is dy times γ. Multiply dx by γ "
+    "in the branch for training, too.",
+)
+class BackwardForgetsGammaInTraining(Layer):
+    """In training γ is missing in dx; in inference it is there."""
+
+    names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = eps, momentum, True
+        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+        self.num_batches_tracked = 0
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+    def forward(self, x):
+        if self.training:
+            mean, var = self._learn(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var + self.eps)
+        x_hat = (x - mean) / std
+        self.cache = x_hat, 1 / std, self.training
+        return self.gamma * x_hat + self.beta
+
+    def _learn(self, x):
+        if len(x) < 2:
+            raise ValueError("training needs more than one sample")
+        self.num_batches_tracked += 1
+        new = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean = (1 - new) * self.running_mean + new * mean
+        self.running_var = (1 - new) * self.running_var + new * x.var(axis=0, ddof=1)
+        return mean, var
+
+    def backward(self, dy):
+        x_hat, scale, training = self.cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        dx = self.gamma * dy
+        if training:
+            dx = dy - dbeta / len(dy) - x_hat * dgamma / len(dy)
+        return scale * dx, dgamma, dbeta
+
+    def state_dict(self):
+        return {name: np.copy(getattr(self, name)) for name in self.names}
+
+    def load_state_dict(self, state):
+        for name in self.names:
+            setattr(self, name, np.copy(state[name]))
+
+
+@mistake(
     earns=21,
     hint="The order is dx, dγ, dβ; dγ is the sum that x̂ is in.",
 )
@@ -3283,6 +3418,64 @@ class TrainsOnASingleSample(Layer):
             setattr(self, name, np.copy(state[name]))
 
 
+@mistake(
+    earns=22,
+    hint="Inference takes the running statistics, and so has no need of a second sample. Ask for the "
+    "mode first, and only in training for the number of samples.",
+)
+class RefusesASingleSampleInInference(Layer):
+    """A single sample is refused in inference mode, too."""
+
+    names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = eps, momentum, True
+        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+        self.num_batches_tracked = 0
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+    def forward(self, x):
+        if len(x) < 2:
+            raise ValueError("training needs more than one sample")
+        if self.training:
+            mean, var = self._learn(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var + self.eps)
+        x_hat = (x - mean) / std
+        self.cache = x_hat, self.gamma / std, self.training
+        return self.gamma * x_hat + self.beta
+
+    def _learn(self, x):
+        self.num_batches_tracked += 1
+        new = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean = (1 - new) * self.running_mean + new * mean
+        self.running_var = (1 - new) * self.running_var + new * x.var(axis=0, ddof=1)
+        return mean, var
+
+    def backward(self, dy):
+        x_hat, scale, training = self.cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        dx = dy
+        if training:
+            dx = dy - dbeta / len(dy) - x_hat * dgamma / len(dy)
+        return scale * dx, dgamma, dbeta
+
+    def state_dict(self):
+        return {name: np.copy(getattr(self, name)) for name in self.names}
+
+    def load_state_dict(self, state):
+        for name in self.names:
+            setattr(self, name, np.copy(state[name]))
+
+
 class BatchNorm1dInPlace(Layer):
     buffers = ("gamma", "beta", "running_mean", "running_var")
 
@@ -3436,9 +3629,10 @@ EXERCISE = Exercise(
         HasAMomentumOfItsOwn,
         ExchangesEpsAndMomentum,
         TakesZeroForNone,
-        OverwritesItsMomentum,
+        WeighsEveryBatchWithOne,
         CountsTheStartAsABatch,
         CountsNoBatches,
+        NeverCounts,
         StartsWithVarianceZero,
         StartsInInference,
         NeverComesBackToTraining,
@@ -3460,11 +3654,13 @@ EXERCISE = Exercise(
         BackwardForgetsEps,
         BackwardHasAnEpsOfItsOwn,
         BackwardForgetsGamma,
+        BackwardForgetsGammaInTraining,
         BackwardReturnsDbetaFirst,
         BackwardAveragesTheParametersGradients,
         ChangesItsInput,
         BackwardChangesItsInput,
         TrainsOnASingleSample,
+        RefusesASingleSampleInInference,
     ),
     alternatives=(
         BatchNorm1dInPlace,

@@ -266,6 +266,37 @@ def staged_without_the_variance_path(dy, cache):
 
 
 @mistake(
+    earns=11,
+    hint="Two paths meet at the centered input: dcentered is their sum already, and dx needs only the "
+    "path through the mean besides. What comes through the variance adds nothing to dmean.",
+)
+def staged_adds_the_variance_path_to_dx(dy, cache):
+    """dcentered holds the direct path only; what comes back through the variance is added in dx."""
+    N = len(dy)
+    centered = cache["x"] - cache["mean"]
+    std = np.sqrt(cache["var"] + cache["eps"])
+    dx_hat = dy * cache["gamma"]
+    dinv_std = (dx_hat * centered).sum(axis=0)
+    dstd = -dinv_std / std**2
+    dvar = dstd / (2 * std)
+    dsquared = np.ones_like(dy) * dvar / N
+    dcentered = dx_hat / std
+    dmean = -dcentered.sum(axis=0)
+    return {
+        "dbeta": dy.sum(axis=0),
+        "dgamma": (dy * cache["x_hat"]).sum(axis=0),
+        "dx_hat": dx_hat,
+        "dinv_std": dinv_std,
+        "dstd": dstd,
+        "dvar": dvar,
+        "dsquared": dsquared,
+        "dcentered": dcentered,
+        "dmean": dmean,
+        "dx": dcentered + 2 * centered * dsquared + dmean / N,
+    }
+
+
+@mistake(
     earns=9,
     hint="x_hat is a product: centered * inv_std. The path back through its first factor is the "
     "direct one; add it to what comes back through the variance.",
@@ -1019,6 +1050,19 @@ def multiplies_by_gamma_twice(dy, cache):
 
 
 @mistake(
+    earns=3,
+    hint="In `gamma / std * dy - a - b` the factor multiplies dy alone. It belongs to all three terms: "
+    "put them in parentheses.",
+)
+def scales_the_first_term_only(dy, cache):
+    """The factor γ/σ multiplies dy only, not the two terms that are subtracted."""
+    x_hat = cache["x_hat"]
+    scale = cache["gamma"] / np.sqrt(cache["var"] + cache["eps"])
+    dx = scale * dy - dy.mean(axis=0) - x_hat * (dy * x_hat).mean(axis=0)
+    return dx, (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+
+
+@mistake(
     earns=10,
     hint="γ·dy is the gradient of x̂. In y = γ·x̂ + β, γ and β meet dy itself: dγ sums dy·x̂, and "
     "dβ sums dy.",
@@ -1588,6 +1632,17 @@ def averages_over_the_images(dy, cache):
     return scale * (dy - dbeta[:, None, None] - x_hat * dgamma[:, None, None]), dgamma, dbeta
 
 
+@mistake(earns=3, hint=EPS_HINT)
+def forgets_eps_of_the_images(dy, cache):
+    """eps is left out of the standard deviation."""
+    axes = (0, 2, 3)
+    x_hat, gamma = cache["x_hat"], cache["gamma"][:, None, None]
+    mean = dy.mean(axis=axes, keepdims=True)
+    dx = dy - mean - x_hat * (dy * x_hat).mean(axis=axes, keepdims=True)
+    dx = gamma * dx / np.sqrt(cache["var"])[:, None, None]
+    return dx, (dy * x_hat).sum(axis=axes), dy.sum(axis=axes)
+
+
 def backward_of_a_table(dy, cache):
     N, C, H, W = dy.shape
     flat = dy.transpose(0, 2, 3, 1).reshape(-1, C)
@@ -1922,7 +1977,11 @@ def tolerance_decides(f, rng):
     signs = np.array([[1, 1, 1], [1, -1, -1], [1, 1, -1], [1, -1, 1]])
     x, dy = rng.uniform(0.9, 1.1, size=(4, 3)) * signs, rng.choice([-1.5, 1.5], size=4)
     dx = true_gradient("energy", x, dy)
+    wrong = np.zeros_like(x)
+    wrong[:2, 0] = 3, 4  # its norm is exactly 5, and that of the difference from 0, too
+    accepted, error = f("energy", x, 0 * dy, wrong, tolerance=1)
     return {
+        "accepted with an error of 1, tolerance=1": accepted if np.all(error == 1) else True,
         "accepted with an error of 1e-3, tolerance=1e-4": f(
             "energy", x, dy, dx * 1.001, tolerance=1e-4
         )[0],
@@ -2263,6 +2322,25 @@ def accepts_what_it_should_reject(name, x, dy, dx, h=1e-5, tolerance=1e-6):
     return bool(error > tolerance), float(error)
 
 
+@mistake(
+    earns=9,
+    hint="The error may be *at most* `tolerance`, and an error of 1 is at most 1: compare with `<=`.",
+)
+def wants_to_be_below_the_tolerance(name, x, dy, dx, h=1e-5, tolerance=1e-6):
+    """An error that is exactly the tolerance is rejected."""
+    f = FUNCTIONS[name]
+    x = np.array(x, dtype=np.float64)
+    numerical = np.empty_like(x)
+    for i in np.ndindex(x.shape):
+        up, down = x.copy(), x.copy()
+        up[i] += h
+        down[i] -= h
+        numerical[i] = (dy * (f(up) - f(down))).sum() / (2 * h)
+    size = max(np.linalg.norm(dx), np.linalg.norm(numerical), 1e-3)
+    error = np.linalg.norm(dx - numerical) / size
+    return bool(error < tolerance), float(error)
+
+
 def check_of_flat_arrays(name, x, dy, dx, h=1e-5, tolerance=1e-6):
     def loss(flat):
         return np.vdot(dy, FUNCTIONS[name](flat.reshape(x.shape)))
@@ -2499,6 +2577,7 @@ CHAPTER = Chapter(
             ),
             mistakes=(
                 staged_without_the_variance_path,
+                staged_adds_the_variance_path_to_dx,
                 staged_without_the_direct_path,
                 staged_without_the_mean_path,
                 staged_changes_dcentered,
@@ -2540,6 +2619,7 @@ CHAPTER = Chapter(
                 treats_statistics_as_constants,
                 averages_x_hat_away,
                 multiplies_by_gamma_twice,
+                scales_the_first_term_only,
                 dgamma_from_dx_hat,
                 misses_the_mean_path,
                 misses_the_variance_path,
@@ -2594,6 +2674,7 @@ CHAPTER = Chapter(
                 keeps_all_four_axes,
                 treats_channel_statistics_as_constants,
                 averages_over_the_images,
+                forgets_eps_of_the_images,
             ),
             alternatives=(backward_of_a_table, backward_channel_by_channel),
             equivalents={
@@ -2656,6 +2737,7 @@ CHAPTER = Chapter(
                 leaves_the_entries_moved,
                 returns_the_error_first,
                 accepts_what_it_should_reject,
+                wants_to_be_below_the_tolerance,
             ),
             alternatives=(check_of_flat_arrays, check_entry_by_entry),
             equivalents={
@@ -2672,7 +2754,6 @@ CHAPTER = Chapter(
             | {
                 "numerical = np.empty_like(dx)": SAME_SHAPE,
                 "for i in np.ndindex(dx.shape):": SAME_SHAPE,
-                "return (bool(error < tolerance), float(error))": "no error is exactly the tolerance",
             },
             tolerance=NUMERICAL,
         ),

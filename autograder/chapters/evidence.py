@@ -1037,6 +1037,36 @@ def steps_one_after_the_other(X, y, w, step_sizes):
 
 
 @mistake(
+    earns=7,
+    hint="That is training. For the losses, too, all steps start at the same w and go along the same g: "
+    "`loss(w - eta * g)`.",
+)
+def takes_the_losses_of_a_training(X, y, w, step_sizes):
+    """The losses are those of steps one after the other; the gradients' changes are measured from w, as asked."""
+
+    def loss(w):
+        z = X @ w
+        return np.mean(np.logaddexp(0, z) - y * z)
+
+    def gradient(w):
+        p = (1 + np.tanh(X @ w / 2)) / 2
+        return X.T @ (p - y) / len(y)
+
+    g = gradient(w)
+    losses, v = [], w
+    for eta in step_sizes:
+        v = v - eta * gradient(v)
+        losses.append(loss(v))
+    changes = [np.linalg.norm(gradient(w - eta * g) - g) for eta in step_sizes]
+    distances = [np.linalg.norm(eta * g) for eta in step_sizes]
+    return {
+        "loss_range": (float(min(losses)), float(max(losses))),
+        "gradient_range": (float(min(changes)), float(max(changes))),
+        "smoothness": float(max(c / d for c, d in zip(changes, distances))),
+    }
+
+
+@mistake(
     earns=0,
     hint="The steps are those of gradient descent, ηg, however long g is.",
 )
@@ -1143,6 +1173,32 @@ def returns_the_highest_first(X, y, w, step_sizes):
     return {
         "loss_range": (float(max(losses)), float(min(losses))),
         "gradient_range": (float(max(changes)), float(min(changes))),
+        "smoothness": float(max(c / d for c, d in zip(changes, distances))),
+    }
+
+
+@mistake(
+    earns=7,
+    hint="The lowest value first, the highest second, in both ranges.",
+)
+def returns_the_highest_loss_first(X, y, w, step_sizes):
+    """`loss_range` is the wrong way round: the highest loss first."""
+
+    def loss(w):
+        z = X @ w
+        return np.mean(np.logaddexp(0, z) - y * z)
+
+    def gradient(w):
+        p = (1 + np.tanh(X @ w / 2)) / 2
+        return X.T @ (p - y) / len(y)
+
+    g = gradient(w)
+    losses = [loss(w - eta * g) for eta in step_sizes]
+    changes = [np.linalg.norm(gradient(w - eta * g) - g) for eta in step_sizes]
+    distances = [np.linalg.norm(eta * g) for eta in step_sizes]
+    return {
+        "loss_range": (float(max(losses)), float(min(losses))),
+        "gradient_range": (float(min(changes)), float(max(changes))),
         "smoothness": float(max(c / d for c, d in zip(changes, distances))),
     }
 
@@ -2799,6 +2855,52 @@ def forgets_the_absolute_value(X, W, C, a, eps):
     }
 
 
+@mistake(
+    earns=5,
+    hint="A difference of -1 is as large as one of 1: take absolute values before the maximum.",
+)
+def forgets_the_absolute_value_of_the_output(X, W, C, a, eps):
+    """`output` is the largest difference with its sign, so that large negative ones do not count."""
+
+    def layer(W):
+        u = X @ W
+        std = np.sqrt(u.var(axis=0) + eps)
+        y = (u - u.mean(axis=0)) / std
+        du = (C - C.mean(axis=0) - y * (C * y).mean(axis=0)) / std
+        return y, X.T @ du
+
+    y, g = layer(W)
+    y_scaled, g_scaled = layer(a * W)
+    return {
+        "output": float((y_scaled - y).max()),
+        "radial": float(np.abs((W * g).sum(axis=0)).max()),
+        "gradient": float(np.abs(a * g_scaled - g).max()),
+    }
+
+
+@mistake(
+    earns=6,
+    hint="A product of -1 is as far from 0 as one of 1: take absolute values before the maximum.",
+)
+def forgets_the_absolute_value_of_the_products(X, W, C, a, eps):
+    """`radial` is the largest ⟨w, g⟩ with its sign, so that large negative ones do not count."""
+
+    def layer(W):
+        u = X @ W
+        std = np.sqrt(u.var(axis=0) + eps)
+        y = (u - u.mean(axis=0)) / std
+        du = (C - C.mean(axis=0) - y * (C * y).mean(axis=0)) / std
+        return y, X.T @ du
+
+    y, g = layer(W)
+    y_scaled, g_scaled = layer(a * W)
+    return {
+        "output": float(np.abs(y_scaled - y).max()),
+        "radial": float((W * g).sum(axis=0).max()),
+        "gradient": float(np.abs(a * g_scaled - g).max()),
+    }
+
+
 def scale_invariance_by_the_jacobian(X, W, C, a, eps):
     # Each unit on its own, its Jacobian dy/du written out as an N×N matrix.
     n = len(X)
@@ -3941,10 +4043,12 @@ CHAPTER = Chapter(
             mistakes=(
                 steps_uphill,
                 steps_one_after_the_other,
+                takes_the_losses_of_a_training,
                 steps_of_unit_length,
                 includes_the_starting_point,
                 takes_the_first_and_the_last,
                 returns_the_highest_first,
+                returns_the_highest_loss_first,
                 returns_the_width_of_the_ranges,
                 forgets_to_average_the_gradient,
                 has_the_labels_the_wrong_way_round,
@@ -4071,6 +4175,8 @@ CHAPTER = Chapter(
                 takes_norms_for_maxima,
                 takes_means_for_maxima,
                 forgets_the_absolute_value,
+                forgets_the_absolute_value_of_the_output,
+                forgets_the_absolute_value_of_the_products,
             ),
             alternatives=(
                 scale_invariance_by_the_jacobian,

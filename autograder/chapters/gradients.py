@@ -401,6 +401,25 @@ def forgets_the_activation(X, weights, activation):
 
 
 @mistake(
+    earns=1,
+    hint="Here every matrix makes a layer with the same activation, the last one, too.",
+)
+def leaves_the_last_layer_linear(X, weights, activation):
+    """The last layer is left without its activation."""
+    h = X
+    rows = []
+    for k, W in enumerate(weights):
+        u = h @ W
+        f = {"relu": np.maximum(u, 0), "tanh": np.tanh(u), "sigmoid": 1 / (1 + np.exp(-u))}
+        h = f[activation] if k < len(weights) - 1 else u
+        flat = {"relu": h == 0, "tanh": abs(h) > 0.99, "sigmoid": abs(h - 0.5) > 0.495}
+        flat = flat[activation]
+        rows.append([h.mean(), h.std(), flat.mean()])
+    mean, std, saturated = np.array(rows).T
+    return {"mean": mean, "std": std, "saturated": saturated}
+
+
+@mistake(
     hint="The weights come in the order of the layers: `weights[0]` meets X. Walk through the list "
     "from its beginning."
 )
@@ -2099,6 +2118,7 @@ CHAPTER = Chapter(
                 calls_a_small_slope_saturated,
                 measures_before_the_activation,
                 forgets_the_activation,
+                leaves_the_last_layer_linear,
                 walks_through_the_layers_backwards,
                 transposes_the_weights,
                 returns_the_variance,

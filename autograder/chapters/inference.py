@@ -788,6 +788,22 @@ def recalibrates_with_equal_weights(layer, batches):
     }
 
 
+@mistake(
+    earns=5,
+    hint="The last batch is often a small one, and its mean would count as much as that of a full one. "
+    "Weigh each batch's mean by its rows: add up all rows, and divide by their number.",
+)
+def recalibrates_by_the_plain_mean_of_means(layer, batches):
+    """The variance is right, but the mean is the plain mean of the batches' means."""
+    squares = sum(((x - x.mean(axis=0)) ** 2).sum(axis=0) for x in batches)
+    return {
+        **layer,
+        "running_mean": np.mean([x.mean(axis=0) for x in batches], axis=0),
+        "running_var": squares / sum(len(x) - 1 for x in batches),
+        "num_batches_tracked": len(batches),
+    }
+
+
 @mistake(earns=5, hint=EVERY_ROW_HINT)
 def recalibrates_with_variances_by_rows(layer, batches):
     """The unbiased variances are weighted by N, where N - 1 is the weight that they deserve."""
@@ -1996,6 +2012,7 @@ CHAPTER = Chapter(
                 recalibrates_by_the_biased_variance_of_all_rows,
                 recalibrates_by_the_variance_of_the_means,
                 recalibrates_with_equal_weights,
+                recalibrates_by_the_plain_mean_of_means,
                 recalibrates_with_variances_by_rows,
                 recalibrates_by_the_plain_mean_of_variances,
                 recalibrates_with_zero_times_nan,

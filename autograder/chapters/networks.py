@@ -932,6 +932,21 @@ def subtracts_from_whole_columns(logits, labels):
 
 
 @mistake(
+    earns=3,
+    hint="`log_p[:, labels]` is every row at all the labels' columns. One entry per sample is meant: "
+    "`log_p[np.arange(N), labels]` pairs each row with its own label.",
+)
+def averages_whole_columns(logits, labels):
+    """The loss averages whole columns, `log_p[:, labels]`, not each sample's own label."""
+    rows = np.arange(len(labels))
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    d = np.exp(log_p)
+    d[rows, labels] -= 1
+    return float(-log_p[:, labels].mean()), d / len(labels)
+
+
+@mistake(
     earns=4,
     hint="Raising any logit lowers the probability of all other classes: every entry of the row has "
     "a gradient.",
@@ -1773,6 +1788,93 @@ class PredictsLogits(Network):
 
 
 @mistake(
+    earns=12.0,
+    hint="Rows are samples, columns are classes. `argmax(axis=0)` asks for each class which sample has "
+    "the largest logit; for each sample it is `argmax(axis=1)`.",
+)
+class PredictsASampleForEachClass(Network):
+    """`predict` takes argmax over the samples (axis 0), where it should run over the classes."""
+
+    def __init__(self, weights):
+        self.layers = []
+        for W in weights[:-1]:
+            self.layers += [Linear(W), BatchNorm(W.shape[1]), ReLU()]
+        self.layers.append(Linear(weights[-1], np.zeros(weights[-1].shape[1])))
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def backward(self, dy):
+        for layer in self.layers[::-1]:
+            dy = layer.backward(dy)
+        return dy
+
+    def fit(self, x, labels, rate, batches):
+        self.train()
+        losses = []
+        for rows in batches:
+            loss, dlogits = cross_entropy(self.forward(x[rows]), labels[rows])
+            self.backward(dlogits)
+            for p, dp in zip(self.parameters(), self.gradients()):
+                p -= rate * dp
+            losses.append(float(loss))
+        return losses
+
+    def predict(self, x):
+        was_training = self.training
+        self.eval()
+        classes = self.forward(x).argmax(axis=0)
+        self.switch(was_training)
+        return classes
+
+
+@mistake(
+    earns=4.0,
+    hint="`forward` returns the logits: `cross_entropy` does the softmax itself, and must not get "
+    "probabilities. The largest logit has the largest probability, so `predict` needs no softmax either.",
+)
+class ReturnsProbabilities(Network):
+    """`forward` ends with a softmax, and so returns probabilities, not logits."""
+
+    def __init__(self, weights):
+        self.layers = []
+        for W in weights[:-1]:
+            self.layers += [Linear(W), BatchNorm(W.shape[1]), ReLU()]
+        self.layers.append(Linear(weights[-1], np.zeros(weights[-1].shape[1])))
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer.forward(x)
+        p = np.exp(x - x.max(axis=1, keepdims=True))
+        return p / p.sum(axis=1, keepdims=True)
+
+    def backward(self, dy):
+        for layer in self.layers[::-1]:
+            dy = layer.backward(dy)
+        return dy
+
+    def fit(self, x, labels, rate, batches):
+        self.train()
+        losses = []
+        for rows in batches:
+            loss, dlogits = cross_entropy(self.forward(x[rows]), labels[rows])
+            self.backward(dlogits)
+            for p, dp in zip(self.parameters(), self.gradients()):
+                p -= rate * dp
+            losses.append(float(loss))
+        return losses
+
+    def predict(self, x):
+        was_training = self.training
+        self.eval()
+        classes = self.forward(x).argmax(axis=1)
+        self.switch(was_training)
+        return classes
+
+
+@mistake(
     earns=7.0,
     hint="The gradient arrives at the last layer first: go through the layers in reverse.",
 )
@@ -2580,8 +2682,10 @@ def best_by_validation(f, rng):
     # Here, what is learned is wrong: the best network is the one that learned least.
     answers = (np.maximum(training[0] @ start["W1"], 0) @ start["W2"]).argmax(axis=1)
     return {
-        "the best rate when learning helps": f({**start}, training, alike, (1e-6, 0.4, 1e-5))[
-            "best"
+        # In several orders: a rate that is best in another way is not the same in all of them.
+        "the best rate when learning helps": [
+            f({**start}, training, alike, rates)["best"]
+            for rates in ((1e-6, 0.4, 1e-5), (0.4, 1e-6, 1e-5), (1e-5, 1e-6, 0.4))
         ],
         "the best rate when learning harms": f(
             {**start}, training, (training[0], answers), (0.9, 0.5, 1e-6, 0.7)
@@ -2600,7 +2704,8 @@ def a_diverged_run_never_wins(f, rng):
     x = rng.normal(size=(300, 4))
     answers = (np.maximum(x @ sound["W1"], 0) @ sound["W2"]).argmax(axis=1)
     zeros = (x[answers > 0][:30], np.zeros(30, dtype=int))
-    return {"the best rate": f(start, training, zeros, (1e200, 0.01, 1e201))["best"]}
+    orders = ((1e200, 0.01, 1e201), (0.01, 1e201, 1e200), (1e201, 1e200, 0.01))
+    return {"the best rate": [f({**start}, training, zeros, rates)["best"] for rates in orders]}
 
 
 @probe(1)
@@ -3048,6 +3153,28 @@ def takes_the_worst(start, training, validation, rates, steps=5):
         "accuracies": accuracies,
         "diverged": diverged,
         "best": min(sound)[1] if sound else None,
+    }
+
+
+@mistake(
+    earns=6.0,
+    hint="An accuracy is to be large. Of pairs `(-accuracy, rate)` the *smallest* is the best: it has the "
+    "highest accuracy, and of equally good rates the smallest.",
+)
+def takes_the_largest_of_the_worst(start, training, validation, rates, steps=5):
+    """The rate with the lowest accuracy is returned, and of equally bad ones the largest."""
+    accuracies, diverged = [], []
+    for rate in rates:
+        network = copy.deepcopy(start)
+        losses = train(network, *training, rate, steps)
+        failed = not losses[-1] <= losses[0]
+        accuracies.append(0.0 if failed else accuracy(network, *validation))
+        diverged.append(failed)
+    sound = [(-a, rate) for a, rate, bad in zip(accuracies, rates, diverged) if not bad]
+    return {
+        "accuracies": accuracies,
+        "diverged": diverged,
+        "best": max(sound)[1] if sound else None,
     }
 
 
@@ -4409,6 +4536,7 @@ CHAPTER = Chapter(
                 gradient_points_down,
                 gradient_of_the_label_only,
                 subtracts_from_whole_columns,
+                averages_whole_columns,
                 softmax_over_the_samples,
                 averages_over_the_classes_too,
                 loss_has_the_wrong_sign,
@@ -4455,6 +4583,8 @@ CHAPTER = Chapter(
                 StaysInInferenceMode,
                 AlwaysGoesBackToTraining,
                 PredictsLogits,
+                PredictsASampleForEachClass,
+                ReturnsProbabilities,
                 GoesBackInForwardOrder,
                 DoesNotHandTheGradientOn,
                 BackwardReturnsNothing,
@@ -4508,6 +4638,7 @@ CHAPTER = Chapter(
                 returns_the_place_of_the_best,
                 returns_the_best_accuracy,
                 takes_the_worst,
+                takes_the_largest_of_the_worst,
                 ignores_the_steps,
                 sorts_the_rates,
                 finds_a_best_among_failures,

@@ -2227,6 +2227,20 @@ def does_not_square_the_distances(counts, means, variances):
 
 
 @mistake(
+    earns=4,
+    hint="What matters is how far apart the workers' means lie, not how far from 0: add "
+    "(mean of the worker - merged mean)².",
+)
+def adds_the_squares_of_the_means(counts, means, variances):
+    """The squares of the means are added, not those of their distances from the merged mean."""
+    counts = np.array(counts)
+    b = counts > 0
+    n, means, variances = counts[b][:, None], means[b], variances[b]
+    mean = (n * means).sum(axis=0) / n.sum()
+    return int(n.sum()), mean, (n * (variances + means**2)).sum(axis=0) / n.sum()
+
+
+@mistake(
     earns=5,
     hint="What lies between the workers comes on top of what lies within them: add it.",
 )
@@ -3220,6 +3234,7 @@ CHAPTER = Chapter(
                 measures_from_the_plain_mean,
                 adds_the_plain_variance_of_the_means,
                 does_not_square_the_distances,
+                adds_the_squares_of_the_means,
                 subtracts_the_distances,
                 merges_mean_squares,
                 merges_to_an_unbiased_variance,

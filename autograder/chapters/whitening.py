@@ -139,6 +139,13 @@ def covariance_of(Z, D):
     return Z.T @ Z / len(Z)
 
 
+def variances_along_the_axes(Z, D):
+    """The eigenvalues of a result's covariance; NaN if there are none."""
+    covariance = covariance_of(Z, D)
+    finite = np.isfinite(covariance).all()
+    return np.linalg.eigvalsh(covariance) if finite else np.full(D, np.nan)
+
+
 def size_of(Z):
     """A word for the values of a result that must stay finite."""
     Z = np.asarray(Z, dtype=float)
@@ -454,6 +461,20 @@ def condition_upside_down(X):
     return eigenvalues[0] / eigenvalues[-1]
 
 
+@mistake(
+    earns=2,
+    hint="That is how steep the steepest direction is. κ compares it with the flattest: divide by the "
+    "smallest eigenvalue.",
+)
+def condition_is_the_largest_eigenvalue(X):
+    """The largest eigenvalue is returned; it is not divided by the smallest."""
+    X = X - X.mean(axis=0)
+    eigenvalues = np.linalg.eigvalsh(X.T @ X / len(X))
+    if eigenvalues[0] <= 1e-12 * eigenvalues[-1]:
+        return np.inf
+    return eigenvalues[-1]
+
+
 @mistake(earns=2, hint=UNSORTED_HINT)
 def condition_of_the_first_and_the_last(X):
     """The first and the last eigenvalue of `np.linalg.eig` are taken for largest and smallest."""
@@ -695,6 +716,15 @@ def a_flat_direction_does_not_matter(f, rng):
 def one_over_the_steepest(H):
     """1/λ_max is returned, half of the limit."""
     return 1 / np.linalg.eigvalsh(H)[-1]
+
+
+@mistake(
+    hint="λ_max is a curvature, not a rate: the steeper, the shorter the steps have to be. Look for the "
+    "η at which |1 - ηλ_max| reaches 1.",
+)
+def returns_the_steepest(H):
+    """The largest eigenvalue itself is returned, not the learning rate that it allows."""
+    return np.linalg.eigvalsh(H)[-1]
 
 
 @mistake(
@@ -1713,10 +1743,10 @@ def eps_shrinks_the_variances(f, rng):
     """Along a direction of variance λ the variance becomes λ/(λ + eps); eps is 10⁻⁵ if not given."""
     return {
         "the eigenvalues of the result's covariance for λ = 9, 2, 0.3 and eps = 0.5": (
-            np.linalg.eigvalsh(covariance_of(f(cloud(rng, (9.0, 2.0, 0.3)), eps=0.5), 3))
+            variances_along_the_axes(f(cloud(rng, (9.0, 2.0, 0.3)), eps=0.5), 3)
         ),
         "the eigenvalues of the result's covariance for λ = 4e-5, 1e-5, 2.5e-6": (
-            np.linalg.eigvalsh(covariance_of(f(cloud(rng, (4e-5, 1e-5, 2.5e-6))), 3))
+            variances_along_the_axes(f(cloud(rng, (4e-5, 1e-5, 2.5e-6))), 3)
         ),
     }
 
@@ -1841,6 +1871,19 @@ def zca_multiplies(X, eps=1e-5):
     X = X - X.mean(axis=0)
     eigenvalues, U = np.linalg.eigh(X.T @ X / len(X))
     return X @ U * np.sqrt(eigenvalues + eps) @ U.T
+
+
+@mistake(
+    earns=0,
+    hint="`S ** -0.5` works entry by entry. The inverse root of a matrix keeps the eigenvectors, and "
+    "takes the root of each eigenvalue: decompose with `eigh`, and put it together again.",
+)
+def zca_takes_the_root_of_each_entry(X, eps=1e-5):
+    """`S ** -0.5` takes the inverse root of each entry of the covariance, not that of the matrix."""
+    X = X - X.mean(axis=0)
+    S = X.T @ X / len(X) + eps * np.eye(X.shape[1])
+    with np.errstate(all="ignore"):
+        return X @ S**-0.5
 
 
 @mistake(earns=1, hint=BROADCAST_HINT)
@@ -2021,6 +2064,7 @@ CHAPTER = Chapter(
             ),
             mistakes=(
                 condition_upside_down,
+                condition_is_the_largest_eigenvalue,
                 condition_of_the_first_and_the_last,
                 condition_of_the_last_and_the_first,
                 condition_by_singular_values,
@@ -2055,6 +2099,7 @@ CHAPTER = Chapter(
             probes=(two_over_the_steepest, a_flat_direction_does_not_matter),
             mistakes=(
                 one_over_the_steepest,
+                returns_the_steepest,
                 two_over_the_flattest,
                 two_over_the_first,
                 the_smallest_of_all_limits,
@@ -2182,6 +2227,7 @@ CHAPTER = Chapter(
                 zca_adds_the_mean_again,
                 zca_divides_by_the_eigenvalue,
                 zca_multiplies,
+                zca_takes_the_root_of_each_entry,
                 zca_scales_the_rows_of_u,
                 zca_adds_eps_to_the_root,
                 zca_takes_the_root_before_eps,
