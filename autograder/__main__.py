@@ -1,10 +1,14 @@
 """The command `autograder`, which is `python -m autograder`, too."""
 
+import io
 import sys
 
 
 def main() -> None:
     """Run the command; an interrupt while all is imported ends it without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not every encoding has a check mark
+            stream.reconfigure(errors="replace")
     try:
         from autograder.cli import app
 

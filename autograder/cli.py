@@ -27,8 +27,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-# A pipe or a file has no width of its own; 80 columns would fold every table.
-console = Console() if sys.stdout.isatty() else Console(width=120)
+# A pipe or a file has no width of its own; 80 columns would fold every table. (A job may have no
+# output at all: then there is no stdout.)
+console = Console() if sys.stdout and sys.stdout.isatty() else Console(width=120)
 
 
 def cores() -> int:

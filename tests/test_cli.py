@@ -346,3 +346,18 @@ def test_the_exit_status_of_an_interrupt_is_the_commands(tmp_path):
     (tmp_path / "interrupted.py").write_text(INTERRUPTED, encoding="utf-8")
     ended = subprocess.run([sys.executable, "-m", "interrupted"], cwd=tmp_path, check=False)
     assert ended.returncode == 130
+
+
+def test_an_encoding_without_check_marks_is_no_reason_to_stop():
+    command = [sys.executable, "-m", "autograder", "catalog"]
+    env = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    ended = subprocess.run(command, env=env, capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert b"?" in ended.stdout
+
+
+def test_a_job_without_output_does_its_work():
+    code = "import os, sys; os.close(1); os.execv(sys.executable, sys.argv[1:])"
+    command = [sys.executable, "-c", code, sys.executable, "-m", "autograder", "catalog"]
+    ended = subprocess.run(command, capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
