@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,7 @@ COURSE = "batch-normalization"
 QUICKLY = ("--jobs", "2", "--call-seconds", "1")
 SECRET = b"a secret of thirty-two bytes 012"
 
-# Small, so that bombs go off quickly; an honest notebook takes a twentieth of a second.
+# Small, so that bombs go off quickly.
 LIMITS = Limits(
     cell_seconds=0.8,
     call_seconds=0.4,
@@ -38,6 +38,7 @@ LIMITS = Limits(
     file_bytes=4 << 20,
     scratch_bytes=8 << 20,
 )
+PATIENT = replace(LIMITS, cell_seconds=6.0, call_seconds=4.0, total_seconds=24.0)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -64,7 +65,8 @@ def subject() -> Chapter:
 
 @pytest.fixture(scope="session")
 def pool() -> Iterator[Pool]:
-    with Pool(limits=LIMITS) as pool:
+    """For honest work: it takes little, but a busy machine may stand still for seconds."""
+    with Pool(limits=PATIENT) as pool:
         yield pool
 
 
@@ -107,9 +109,9 @@ def desk(assignment: Assignment, subject: Chapter, pool: Pool) -> Desk:
 
 
 @pytest.fixture(scope="session")
-def patient(assignment: Assignment, subject: Chapter) -> Iterator[Desk]:
-    """A desk with an instructor's limits: for honest work, also on a busy machine."""
-    with Pool(limits=Limits(call_seconds=2.0)) as pool:
+def hasty(assignment: Assignment, subject: Chapter) -> Iterator[Desk]:
+    """A desk at which time soon runs out."""
+    with Pool(limits=LIMITS) as pool:
         yield Desk(assignment, subject, pool)
 
 

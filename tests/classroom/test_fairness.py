@@ -16,12 +16,12 @@ from autograder.verdict import Verdict
 
 
 @pytest.mark.parametrize("name", HONEST)
-def test_style(name, patient):
+def test_style(name, desk):
     style = HONEST[name]
     if style.needs and importlib.util.find_spec(style.needs) is None:
         pytest.skip(f"{style.needs} is not installed")
-    graded = patient.grade(patient.fill_in(style.answers, above=style.above, below=style.below))
-    assert graded.score == patient.full, f"{graded.headline} {scores(graded)}"
+    graded = desk.grade(desk.fill_in(style.answers, above=style.above, below=style.below))
+    assert graded.score == desk.full, f"{graded.headline} {scores(graded)}"
 
 
 def test_a_cell_that_fails_costs_nothing_else(desk):
@@ -109,17 +109,17 @@ def test_an_answer_that_worked_at_its_place_is_not_judged_again(desk):
     assert graded.score == desk.full
 
 
-def test_the_time_of_a_whole_notebook_is_said(desk):
+def test_the_time_of_a_whole_notebook_is_said(hasty):
     """When the time is used up, the rest is told so; what was earned before is kept."""
-    notebook = desk.fill_in()
+    notebook = hasty.fill_in()
     ids = [c.metadata.get("nbgrader", {}).get("grade_id") for c in notebook.cells]
     behind = ids.index("test_min_max_scale") + 1
     for n in range(6):
         loop = nbformat.v4.new_code_cell("while True: pass", id=f"loop-{n}")
         notebook.cells.insert(behind, loop)
-    graded = desk.grade(notebook)
+    graded = hasty.grade(notebook)
     assert graded.grades[0].score == 7
-    assert 0 < graded.score < desk.full
+    assert 0 < graded.score < hasty.full
     late = next(g for g in graded.grades if g.score == 0)
     assert late.verdict == Verdict.TIMEOUT
     assert "used up" in late.headline

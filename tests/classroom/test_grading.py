@@ -125,13 +125,13 @@ class TestClass:
             failed = judge_one(Setup(desk.assignment, SECRET, False), pool, submission)
             assert (failed.blocked, failed.walls) == (True, pool.walls.missing)
 
-    def test_timeouts_in_every_exercise_are_bounded_together(self, desk):
+    def test_timeouts_in_every_exercise_are_bounded_together(self, hasty):
         loops = {
-            e.name: f"def {e.name}(*a, **k):\n    while True: pass" for e in desk.subject.exercises
+            e.name: f"def {e.name}(*a, **k):\n    while True: pass" for e in hasty.subject.exercises
         }
         loops["Scaler"] = "class Scaler:\n    def fit(self, X):\n        while True: pass"
         start = time.monotonic()
-        graded = desk.grade(desk.fill_in(loops))
+        graded = hasty.grade(hasty.fill_in(loops))
         assert time.monotonic() - start < 2 * LIMITS.total_seconds
         assert {g.verdict for g in graded.grades[:5]} == {Verdict.TIMEOUT}
         assert graded.score == 0
@@ -672,8 +672,8 @@ def test_strange_escapes_in_an_answer_are_not_said_to_who_grades(desk):
     assert not caught
 
 
-def test_what_we_compute_of_answers_is_in_their_time_too(desk):
-    with Session(desk.pool) as session:
+def test_what_we_compute_of_answers_is_in_their_time_too(hasty):
+    with Session(hasty.pool) as session:
         session.run("def f(): return 1", "one", ["f"])
         session.spend(3 * LIMITS.total_seconds)
         assert session.values(["f"])["f"].verdict is Verdict.TIMEOUT

@@ -63,10 +63,10 @@ def test_everybody_gets_what_is_deserved(sample):
 
 
 @pytest.mark.parametrize("slug", [s for s in SLUGS if s != SLUG])
-def test_so_it_is_in_every_chapter(slug, patient):
+def test_so_it_is_in_every_chapter(slug, desk):
     """The other chapters' classes, submission by submission, without what is around them."""
     assignment = Assignment.load(ROOT, slug)
-    desk = replace(patient, assignment=assignment, subject=chapter(slug))
+    desk = replace(desk, assignment=assignment, subject=chapter(slug))
     for sample in sample_class(ROOT, slug):
         submission = (
             Submission(sample.student, ROOT, problem="it is not there")

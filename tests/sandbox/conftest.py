@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from autograder.sandbox.pool import Limits, Pool, Worker
 
-# Small, so that bombs go off quickly; honest cells here take milliseconds.
+# Small, so that bombs go off quickly.
 LIMITS = Limits(
     cell_seconds=1.5,
     call_seconds=1.0,
@@ -34,8 +35,23 @@ def first_layer() -> Iterator[Pool]:
         yield pool
 
 
+@pytest.fixture(scope="session")
+def patient() -> Iterator[Pool]:
+    """For honest cells: they take milliseconds, but a busy machine may stand still for seconds."""
+    limits = replace(LIMITS, cell_seconds=15.0, call_seconds=15.0, total_seconds=60.0)
+    with Pool(limits=limits, preload=["matplotlib", "IPython"]) as pool:
+        yield pool
+
+
 @pytest.fixture
-def worker(pool: Pool) -> Iterator[Worker]:
+def worker(patient: Pool) -> Iterator[Worker]:
+    with patient.worker() as worker:
+        yield worker
+
+
+@pytest.fixture
+def hasty(pool: Pool) -> Iterator[Worker]:
+    """A worker whose cells and calls soon take too long."""
     with pool.worker() as worker:
         yield worker
 

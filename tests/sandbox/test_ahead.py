@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +26,6 @@ ROOT = Path(__file__).parents[2]
 # Of an exercise's known mistakes one in so many is tried: most where objects remember, fewest where
 # nets are trained.
 ONE_IN = {"feature_scaling": 1, "inference": 2, "networks": 24}
-
-
-@pytest.fixture(scope="module")
-def patient() -> Iterator[Pool]:
-    """Some chapters' answers train a net."""
-    with Pool(limits=Limits(cell_seconds=20, call_seconds=20)) as pool:
-        yield pool
 
 
 class Journeys:
@@ -235,9 +227,9 @@ STEPS = {
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_what_is_changed_in_place_is_judged_as_here(name, pool):
+def test_what_is_changed_in_place_is_judged_as_here(name, patient):
     sources = ["import numpy as np", STEPS[name]]
-    ahead, one_by_one = (judged(pool, STEP, sources, way, seed=1) for way in (True, False))
+    ahead, one_by_one = (judged(patient, STEP, sources, way, seed=1) for way in (True, False))
     assert ahead.to_dict() == one_by_one.to_dict()
     namespace: dict[str, Any] = {"np": np}
     exec(STEPS[name], namespace)
@@ -248,12 +240,12 @@ def test_what_is_changed_in_place_is_judged_as_here(name, pool):
     assert ahead.passed == (name in ("right", "another list"))
 
 
-def test_a_worker_that_remembers_is_asked_in_the_same_order(pool):
+def test_a_worker_that_remembers_is_asked_in_the_same_order(patient):
     source = "calls = []\ndef double(x):\n    calls.append(np.array(x))\n    return 2 * x\n"
     source += "def seen(): return calls"
     orders = []
     for foresees in (True, False):
-        with pool.worker() as worker:
+        with patient.worker() as worker:
             worker.foresees = foresees
             worker.execute("import numpy as np\n" + source)
             judge(DOUBLE, worker.handle("double"), seed=2)
@@ -263,9 +255,9 @@ def test_a_worker_that_remembers_is_asked_in_the_same_order(pool):
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_all_is_asked_in_one_journey_where_nothing_depends_on_an_answer(pool, monkeypatch):
+def test_all_is_asked_in_one_journey_where_nothing_depends_on_an_answer(patient, monkeypatch):
     exercise = Exercise("double", double, (doubles, counts_nothing))
-    with pool.worker() as worker:
+    with patient.worker() as worker:
         worker.execute("def double(x): return 2 * x")
         handle = worker.handle("double")
         worker.foresees = True
@@ -274,7 +266,7 @@ def test_all_is_asked_in_one_journey_where_nothing_depends_on_an_answer(pool, mo
     assert journeys.count == 1
 
 
-def test_what_was_read_is_as_it_was_then(pool):
+def test_what_was_read_is_as_it_was_then(patient):
     """Not as it is when all is sent: an object may go on with the same array."""
     source = """
 class double:
@@ -299,7 +291,7 @@ class double:
         def add(self, x):
             self.total = self.total + x
 
-    with pool.worker() as worker:
+    with patient.worker() as worker:
         worker.foresees = True
         worker.execute("import numpy as np" + source)
         report = judge(Exercise("double", Sum, (totals,)), worker.handle("double"))
@@ -321,21 +313,21 @@ def test_who_is_slow_is_not_left_alone_for_long(pool):
     assert report["earned"] == DOUBLE.points
 
 
-def test_an_ended_worker_costs_only_what_was_asked_of_it(pool):
-    report = asked_ahead(pool, ANSWERS["ends itself at the fourth call"])
+def test_an_ended_worker_costs_only_what_was_asked_of_it(patient):
+    report = asked_ahead(patient, ANSWERS["ends itself at the fourth call"])
     verdicts = [f["verdict"] for f in report["findings"]]
     assert verdicts[0] == Verdict.PASS
     assert set(verdicts[1:]) == {Verdict.CRASH}
 
 
-def test_what_was_returned_may_be_asked_about_in_the_same_journey(pool, monkeypatch):
+def test_what_was_returned_may_be_asked_about_in_the_same_journey(patient, monkeypatch):
     """Not what the reference returned is sent, but that it is the answer before."""
     exercise = Exercise("double", double, (doubles_what_it_returned, counts_nothing))
     sent = []
     send = wire.send
     monkeypatch.setattr(wire, "send", lambda s, h, p, d: (sent.append(h), send(s, h, p, d)))
     for source in (ANSWERS["right"], "def double(x): return 3 * x"):
-        with pool.worker() as worker:
+        with patient.worker() as worker:
             worker.execute(source)
             handle = worker.handle("double")
             worker.foresees = True
@@ -365,10 +357,10 @@ def test_what_was_returned_may_be_asked_about_in_the_same_journey(pool, monkeypa
         "kept = []\ndef double(x):\n    kept.append(x)\n    kept[0][:] = 1\n    return 2 * x",
     ],
 )
-def test_what_was_returned_comes_back_as_if_it_had_crossed_the_border(source, pool):
+def test_what_was_returned_comes_back_as_if_it_had_crossed_the_border(source, patient):
     exercise = Exercise("double", double, (doubles_what_it_returned,))
     sources = ["import numpy as np", source]
-    reports = [judged(pool, exercise, sources, foresees).to_dict() for foresees in (True, False)]
+    reports = [judged(patient, exercise, sources, foresees).to_dict() for foresees in (True, False)]
     assert reports[0] == reports[1]
 
 
@@ -393,13 +385,13 @@ def no_words(x):
     ],
 )
 def test_an_exception_that_ends_a_probe_does_not_end_the_journey(
-    source, journeys, pool, monkeypatch
+    source, journeys, patient, monkeypatch
 ):
     """But one that the probe catches does."""
     exercise = Exercise("double", no_words, (doubles, counts_nothing, catches))
     reports = []
     for foresees in (True, False):
-        with pool.worker() as worker:
+        with patient.worker() as worker:
             worker.execute(f"{inspect.getsource(no_words)}\ndef double(x): {source}")
             handle = worker.handle("double")
             worker.foresees = foresees
@@ -410,7 +402,7 @@ def test_an_exception_that_ends_a_probe_does_not_end_the_journey(
     assert reports[0] == reports[1]
 
 
-def test_an_answer_changed_by_the_probe_is_sent_when_it_is_there(pool):
+def test_an_answer_changed_by_the_probe_is_sent_when_it_is_there(patient):
     @probe(1)
     def changes_what_it_returned(f, rng):
         """It doubles what was added to what it returned."""
@@ -419,13 +411,13 @@ def test_an_answer_changed_by_the_probe_is_sent_when_it_is_there(pool):
         return {"twice": f(once)}
 
     exercise = Exercise("double", double, (changes_what_it_returned,))
-    with pool.worker() as worker:
+    with patient.worker() as worker:
         worker.foresees = True
         worker.execute(ANSWERS["right"])
         assert judge(exercise, worker.handle("double")).passed
 
 
-def test_right_to_the_last_bit_need_not_be_looked_at_again(pool):
+def test_right_to_the_last_bit_need_not_be_looked_at_again(patient):
     """And what is right within the tolerance is."""
     runs = []
 
@@ -437,7 +429,7 @@ def test_right_to_the_last_bit_need_not_be_looked_at_again(pool):
 
     exercise = Exercise("double", double, (is_looked_at,))
     for source, expected in (("2 * x", 1), ("2 * x + 1e-12", 2), ("(x + x)", 1), ("x", 2)):
-        with pool.worker() as worker:
+        with patient.worker() as worker:
             worker.foresees = True
             worker.execute(f"def double(x): return {source}")
             handle = worker.handle("double")
@@ -507,12 +499,12 @@ f = DoublesLater
     ],
 )
 def test_who_does_nothing_does_not_what_is_done_in_place(
-    reference, its_probe, source, earned, pool
+    reference, its_probe, source, earned, patient
 ):
     """Its answers are the reference's, to the last bit: both return None."""
     exercise = Exercise("f", reference, (its_probe,))
     for foresees in (True, False):
-        with pool.worker() as worker:
+        with patient.worker() as worker:
             worker.foresees = foresees
             worker.execute(source)
             assert judge(exercise, worker.handle("f")).earned == earned
@@ -522,7 +514,7 @@ def test_who_does_nothing_does_not_what_is_done_in_place(
     "value",
     ["True", "1.0", "np.float64(1)", "np.int64(1)", "[1]", "(1,)", "np.array(1)", "'1'", "1 + 0j"],
 )
-def test_another_type_is_not_the_same_to_the_last_bit(value, pool):
+def test_another_type_is_not_the_same_to_the_last_bit(value, patient):
     def one(x):
         return 1
 
@@ -534,7 +526,7 @@ def test_another_type_is_not_the_same_to_the_last_bit(value, pool):
     exercise = Exercise("one", one, (is_one,))
     reports = []
     for foresees in (True, False):
-        with pool.worker() as worker:
+        with patient.worker() as worker:
             worker.foresees = foresees
             worker.execute(f"import numpy as np\ndef one(x): return {value}")
             reports.append(judge(exercise, worker.handle("one")).to_dict())
@@ -557,12 +549,12 @@ def looks_at_the_mean(f, rng):
         ("{1}", 0),
     ],
 )
-def test_what_is_lost_within_a_probe_is_asked_again(source, earned, pool):
+def test_what_is_lost_within_a_probe_is_asked_again(source, earned, patient):
     exercise = Exercise("double", double, (looks_at_the_mean, doubles, counts_nothing))
     answer = f"calls = []\ndef double(x):\n    calls.append(x)\n    return {source}"
     sources = ["import numpy as np", answer]
-    report = judged(pool, exercise, sources, True)
-    assert report.to_dict() == judged(pool, exercise, sources, False).to_dict()
+    report = judged(patient, exercise, sources, True)
+    assert report.to_dict() == judged(patient, exercise, sources, False).to_dict()
     assert report.earned == earned
 
 

@@ -215,14 +215,14 @@ def test_leaving_is_an_error_and_no_death(worker: Worker, source: str) -> None:
     assert worker.alive
 
 
-def test_a_timeout_says_where(worker: Worker) -> None:
-    result = worker.execute("print('before')\nwhile True:\n    pass")
+def test_a_timeout_says_where(hasty: Worker) -> None:
+    result = hasty.execute("print('before')\nwhile True:\n    pass")
     assert result.verdict is Verdict.TIMEOUT
     assert result.failure is not None
     assert "line 2" in result.failure.traceback or "line 3" in result.failure.traceback
     assert texts(result) == "before\n"
-    assert not worker.alive
-    assert worker.execute("1").verdict is Verdict.CRASH
+    assert not hasty.alive
+    assert hasty.execute("1").verdict is Verdict.CRASH
 
 
 ORDINARY = (

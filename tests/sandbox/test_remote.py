@@ -343,15 +343,15 @@ def test_output_of_calls(student: Worker) -> None:
     assert student.take_output() == []
 
 
-def test_a_call_that_takes_too_long(student: Worker) -> None:
-    student.execute("def forever():\n    while True: pass")
-    forever = student.handle("forever")
+def test_a_call_that_takes_too_long(hasty: Worker) -> None:
+    hasty.execute("def forever():\n    while True: pass")
+    forever = hasty.handle("forever")
     start = time.monotonic()
     error = failure(forever)
     assert error.verdict is Verdict.TIMEOUT
     assert "forever" in error.traceback
     assert time.monotonic() - start < 5
-    assert not student.alive
+    assert not hasty.alive
     assert failure(forever).verdict is Verdict.CRASH
 
 
