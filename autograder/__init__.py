@@ -46,11 +46,17 @@ def check(
     """
     from autograder.answers import notebook_answers
     from autograder.chapters import find
-    from autograder.judge import judge
+    from autograder.judge import judge, where_it_was
 
-    report = judge(
-        find(name), implementation, seed=graded_seed.get() if seed is None else seed, hidden=hidden
-    )
+    if seed is None:
+        seed = graded_seed.get()
+    try:
+        report = judge(find(name), implementation, seed=seed, hidden=hidden)
+    except KeyboardInterrupt as stopped:
+        if type(stopped) is not KeyboardInterrupt:  # the grader's own clock
+            raise
+        # Who stops an endless loop wants to know where it is, not how it was called.
+        raise KeyboardInterrupt(f"{name} was interrupted{where_it_was(stopped)}") from None
     return notebook_answers.get().judged(report, implementation)
 
 

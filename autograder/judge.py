@@ -699,6 +699,12 @@ def _missing(exercise: Exercise, probes: Sequence[Probe], implementation: Any) -
     )
 
 
+def where_it_was(interrupt: KeyboardInterrupt) -> str:
+    """Where an answer was when somebody stopped it, as the end of a sentence; empty in our code."""
+    line = _line(_where(interrupt))
+    return f" in {line}: does what it repeats come to an end?" if line else ""
+
+
 # --- diagnosing ------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from autograder import check, graded_seed
 from autograder.chapters import SLUGS, BrokenChapter, UnknownExercise, chapter, find
 from autograder.classroom import cells
 from autograder.classroom.release import read_source
+from autograder.classroom.timing import OutOfTime
 from autograder.cli import app
 from autograder.verdict import Verdict
 
@@ -34,6 +36,29 @@ def test_hidden_probes_run_when_asked_for():
     report = check("standardize", STANDARDIZE, hidden=True)
     assert report.unseen == 0
     assert report.earned == report.points
+
+
+def test_who_stops_an_endless_loop_is_told_where_it_is():
+    def standardize(X):
+        while True:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        check("standardize", standardize)
+    said = (
+        r"standardize was interrupted in line \d+: `signal\.raise_signal\(.*\)`: does what it .*\?"
+    )
+    assert re.fullmatch(said, str(stopped.value))
+    assert len(stopped.traceback) == 2, "this test, and the check"
+    assert stopped.value.__suppress_context__
+
+
+def test_the_graders_own_clock_passes_a_check():
+    def standardize(X):
+        raise OutOfTime
+
+    with pytest.raises(OutOfTime):
+        check("standardize", standardize)
 
 
 def test_the_same_inputs_each_time():
