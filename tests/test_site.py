@@ -147,6 +147,12 @@ def test_has_a_description(page: Path) -> None:
     assert 20 <= len(str(found[0]["content"])) <= 200, found[0]["content"]
 
 
+def test_every_header_says_what_it_heads(page: Path) -> None:
+    """A screen reader says a number together with its column's name and its row's."""
+    headers = soup(page).find_all("th")
+    assert {header.get("scope") for header in headers} <= {"col", "row", "colgroup", "rowgroup"}
+
+
 def test_every_picture_says_what_it_shows(page: Path) -> None:
     """A missing alternative, or the file's own path, tells a blind reader nothing."""
     wrong = [

@@ -75,6 +75,11 @@ REPAIRS = (
         "<td></td>",
     ),
     Repair(
+        "The header of a column does not say that it is one's.",
+        re.compile(r'<th class="head'),
+        r'<th scope="col" class="head',
+    ),
+    Repair(
         "The role of a reference is deprecated, and not allowed inside a list.",
         re.compile(r'role="doc-biblioentry"'),
         r'role="listitem"',
