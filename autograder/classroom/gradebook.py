@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import hashlib
 import logging
 import re
 import secrets
@@ -24,6 +25,7 @@ from nbgrader.api import (
     Grade,
     Gradebook,
     MissingEntry,
+    SolutionCell,
     Student,
     SubmittedAssignment,
     SubmittedNotebook,
@@ -109,6 +111,7 @@ def record(
             try:
                 with book.db.no_autoflush:
                     entry = book.find_assignment(assignment.name)
+                    _enter_answers(book.db, entry, assignment)
                     new = _enter(book.db, entry, [g.student for g in graded])
                     notes = _record_scores(book.db, entry, assignment, graded)
                     _record_comments(book.db, entry, assignment, graded)
@@ -173,6 +176,7 @@ def _register(course: Path, assignment: Assignment, directory: Any) -> None:
             except CourseError as error:
                 if not any(said in str(error) for said in _IN_USE):
                     raise
+                _take_points(book, assignment)
             book.db.expire_all()
             if _registered(book, name) == _expected(assignment):
                 return
@@ -218,6 +222,20 @@ def _forget_blank(book: Any, name: str) -> None:
     book.db.expire_all()
 
 
+def _take_points(book: Any, assignment: Assignment) -> None:
+    """Take other points over, if the graded cells are those that the gradebook knows.
+
+    nbgrader refuses them where any cell at all is new or gone, be it a text.
+    """
+    name, worth = assignment.name, _expected(assignment)
+    if _registered(book, name).keys() != worth.keys():
+        return
+    notebook = book.find_notebook(name, name)
+    for cell in (*notebook.grade_cells, *notebook.task_cells):
+        cell.max_score = worth[cell.name]
+    book.db.commit()
+
+
 def _is_blank(submission: Any) -> bool:
     given = [submission.extension]
     for notebook in submission.notebooks:
@@ -244,6 +262,28 @@ def _registered(book: Any, name: str) -> dict[str, float]:
     if len(notebook.assignment.notebooks) > 1:
         return {}
     return {c.name: c.max_score for c in (*notebook.grade_cells, *notebook.task_cells)}
+
+
+def _enter_answers(db: Any, entry: Any, assignment: Assignment) -> None:
+    """Enter the cells for answers that the gradebook does not know, and a comment for each student.
+
+    They carry no points themselves. nbgrader takes in none where something was handed in, and then
+    stumbles over them in feedback.
+    """
+    (notebook,) = entry.notebooks
+    known = {c.name for c in notebook.solution_cells}
+    mine = SubmittedNotebook.notebook_id == notebook.id
+    for name in map(cells.grade_id, filter(cells.is_solution, assignment.source.cells)):
+        if name not in known:
+            cell = SolutionCell(id=new_uuid(), name=name, notebook=notebook)
+            db.add(cell)
+            db.flush()
+            rows = [
+                {"notebook_id": sheet, "cell_id": cell.id}
+                for sheet in db.scalars(select(SubmittedNotebook.id).where(mine))
+            ]
+            if rows:
+                db.execute(insert(Comment), rows)
 
 
 def _enter(db: Any, entry: Any, students: Sequence[str]) -> set[str]:
@@ -290,27 +330,31 @@ def _record_scores(
     """Write down what every cell earned, and where a person is asked.
 
     Returns:
-        Which cells have other points than when a person graded them, as sentences.
+        Where a person should look again at points that a person gave, as sentences.
     """
     results = {g.student: g for g in graded}
     worth, then = _worth(db, entry, assignment)
     moved: dict[str, list[str]] = {}
+    stale: set[str] = set()
     scores = {(r.student, g.grade_id): g.score for r in graded for g in r.grades}
     _GRADED.create(db.connection(), checkfirst=True)
     before = dict(db.execute(select(_GRADED)).all())
-    found = (Grade.notebook_id, Grade.auto_score, Grade.manual_score, Grade.needs_manual_grade)
+    by_person = (Grade.manual_score, Grade.extra_credit, Grade.needs_manual_grade)
     changes, digests = [], {}
-    for row in db.execute(_of_cells(Grade, entry, *found)):
-        key, student, cell, sheet, was, by_hand, asked = row
+    for row in db.execute(_of_cells(Grade, entry, Grade.notebook_id, Grade.auto_score, *by_person)):
+        key, student, cell, sheet, was, by_hand, extra, asked = row
         if student in results:
             result, mine = results[student], scores.get((student, cell))
-            digests[sheet] = result.digest
+            digest = digests[sheet] = _digest(result)
             ask = mine is None or bool(result.problem)
-            if by_hand is not None:
-                same = result.digest and (before.get(sheet), was) == (result.digest, mine)
-                if cell in then:
-                    moved.setdefault(cell, []).append(f"{student} {number(by_hand)}")
-                ask = asked or not same or cell in then
+            if by_hand is not None or extra:
+                same = digest and (before.get(sheet), was) == (digest, mine)
+                ask = asked or not same or (by_hand is None and mine is None)
+                if not same and not asked:
+                    stale.add(student)
+            if by_hand is not None and cell in then:
+                moved.setdefault(cell, []).append(f"{student} {number(by_hand)}")
+                ask = True
             changes.append({"id": key, "auto_score": mine, "needs_manual_grade": ask})
     _change(db, Grade, changes)
     changed = {sheet for sheet, digest in digests.items() if before.get(sheet) != digest}
@@ -318,11 +362,24 @@ def _record_scores(
     if changed:
         rows = [{"notebook_id": sheet, "digest": digests[sheet]} for sheet in sorted(changed)]
         db.execute(insert(_GRADED), rows)
-    return [
+    notes = [
         f"{cell} is worth {number(worth[cell])} now, not {number(then[cell])}: the points that a "
         f"person gave are kept, and marked for another look in formgrader ({_few(sorted(given))})"
         for cell, given in sorted(moved.items())
     ]
+    if stale:
+        notes.append(
+            f"{_few(sorted(stale))}: the submission or our score may be another one than when a "
+            "person gave points: these are kept, and marked for another look in formgrader"
+        )
+    return notes
+
+
+def _digest(result: Graded) -> str:
+    """What was graded, or why there is nothing; empty if it could not be seen."""
+    if result.digest or result.blocked:
+        return result.digest
+    return hashlib.sha256(result.problem.encode("utf-8", "replace")).hexdigest()
 
 
 def _worth(
@@ -362,8 +419,8 @@ def _odd(
     notes = []
     if known and new.issuperset(known):
         notes.append(
-            "the gradebook had none of the submissions that were graded before: it is new, and "
-            "deadlines and what a person gave are not in it"
+            "the gradebook had none of the submissions that were graded before: what an older one "
+            "had of deadlines, and of points that a person gave, is not in it"
         )
     students = {g.student for g in graded}
     mine = SubmittedAssignment.assignment_id == entry.id

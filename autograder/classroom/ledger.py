@@ -87,12 +87,14 @@ class Ledger:
     Attributes:
         path: the file.
         notes: what is odd about the file and was not said before, as sentences.
+        students: whoever it has a verdict about, under whatever circumstances.
     """
 
     def __init__(self, path: Path, around: Mapping[str, Any], secret: bytes) -> None:
         self.path = path
         self._secret = secret
         self.notes: list[str] = []
+        self.students: set[str] = set()
         self._odd: set[str] = set()
         self._around = dict(around)
         # The last line of each student, if it was written under these circumstances: an earlier
@@ -237,6 +239,7 @@ class Ledger:
             )
             self._decided.clear()
         self._decided.pop(student, None)
+        self.students |= {student} - {""}
         unsealed = line.rpartition(b',"seal":')[0] + b"}"
         sealed = hmac.compare_digest(line, self._sealed(unsealed))
         if ours and not sealed:  # with another secret it is graded again in any case

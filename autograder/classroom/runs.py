@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -76,8 +76,15 @@ def grade_course(
                 "graded when it is named: autograder grade <assignment>"
             )
     try:
-        for name in names:
-            grade_assignment(console, course, name, options, judges)
+        for done, name in enumerate(names, start=1):
+            try:
+                grade_assignment(console, course, name, options, judges)
+            except CourseError as error:
+                if rest := " ".join(names[done:]):
+                    raise CourseError(
+                        f"{error} (not reached: {rest}; to go on without {name}, name them)"
+                    ) from error
+                raise
     except BaseException:  # an interrupt, too
         with contextlib.suppress(CourseError):
             overview.write(folder)
@@ -119,29 +126,50 @@ def grade_assignment(
             f"{submitted}/<student>/{name}/{name}.ipynb, where `nbgrader collect` puts them."
         )
     secret = course_secret(course_config(course).CourseDirectory.get("course_id", ""))
+    ledger_path = course / "grades" / f"{name}.ledger.jsonl"
+    around = circumstances(assignment, secret, judges.limits)
+    preparing: Callable[[], object] = partial(prepare, course, assignment)
+    # Until the gradebook is written: two runs must not write into it in turns either.
+    with Ledger(ledger_path, around, secret) as ledger:
+        for note in ledger.notes:
+            _warn(console, note)
+        ledger.said()
+        with _beside(list if options.no_gradebook else preparing) as prepared:
+            graded = _decide(
+                console, assignment, directory, submissions, secret, options, judges, ledger
+            )
+            prepared()
+        _write_down(console, course, assignment, graded, options, ledger.students)
+    return graded
+
+
+def _decide(
+    console: Console,
+    assignment: Assignment,
+    directory: Any,
+    submissions: Sequence[Handed],
+    secret: bytes,
+    options: Options,
+    judges: Judges,
+    ledger: Ledger,
+) -> list[Graded]:
+    """Grade what is not in the ledger; return what became of every submission."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    ledger_path = course / "grades" / f"{name}.ledger.jsonl"
-    preparing: Callable[[], object] = partial(prepare, course, assignment)
-    with (
-        _beside(list if options.no_gradebook else preparing) as prepared,
-        Ledger(ledger_path, circumstances(assignment, secret, judges.limits), secret) as ledger,
-        Progress(*columns, console=console, transient=True) as progress,
-    ):
-        for note in ledger.notes:
-            _warn(console, note)
-        ledger.said()
+    walls = not options.no_walls
+    with Progress(*columns, console=console, transient=True) as progress:
         graded = [] if options.again else _decided(ledger, directory, submissions)
-        if not options.no_walls:  # what was decided without walls is decided again behind them
+        if walls:  # what was decided without walls is decided again behind them
             graded = [g for g in graded if not g.walls]
-        task = progress.add_task(f"Grading {name}", total=len(submissions), completed=len(graded))
+        task = progress.add_task(
+            f"Grading {assignment.name}", total=len(submissions), completed=len(graded)
+        )
         known = {g.student for g in graded}
         waiting = [s for s in submissions if s.student not in known]
-        walls = not options.no_walls
         # The solution is graded, too: what it does not earn, students cannot either.
         solution = [assignment.solution] if waiting else []
         if options.scheduler:  # its machines may have other disks: what they grade is read here
@@ -156,7 +184,7 @@ def grade_assignment(
         else:
             results = judges.grade(assignment, [*solution, *waiting], secret, require_walls=walls)
         for result in results:
-            if result.walls and not options.no_walls:
+            if result.walls and walls:
                 raise _without_walls(result.walls)
             if result.student == assignment.solution.student:
                 for sentence in _out_of_reach(assignment, result):
@@ -167,18 +195,37 @@ def grade_assignment(
             ledger.append(result)
             graded.append(result.kept())
             progress.advance(task)
-        prepared()
-    graded.sort(key=lambda g: g.student)
     if known:
         console.print(
             f"[green]✓[/] {len(known)} of {len(submissions)} had been graded before, with the same "
             "result (--again grades them once more)"
         )
+    return sorted(graded, key=lambda g: g.student)
+
+
+def _write_down(
+    console: Console,
+    course: Path,
+    assignment: Assignment,
+    graded: list[Graded],
+    options: Options,
+    before: Collection[str],
+) -> None:
+    """Write a graded class into its files and the gradebook, and say what became of it.
+
+    Args:
+        console: where to say it.
+        course: the course directory.
+        assignment: what was graded.
+        graded: what became of every submission.
+        options: how the class is graded.
+        before: the students of whom there was a verdict before this run.
+    """
+    name = assignment.name
     title = next((chapter(s).title for s in SLUGS if s == name), name)
     finished = (course / "grades" / f"{name}.json").exists()  # an earlier run, with its gradebook
-    recording: Callable[[], list[str]] = partial(
-        record, course, assignment, graded, known if finished else ()
-    )
+    known = {g.student for g in graded}.intersection(before) if finished else ()
+    recording: Callable[[], list[str]] = partial(record, course, assignment, graded, known)
     with _beside(list if options.no_gradebook else recording) as noted:
         paths = export.write(course / "grades", title, graded)
         console.print(_table(title, graded))
@@ -204,7 +251,6 @@ def grade_assignment(
             "[green]✓[/] scores and comments are in the gradebook; go on with formgrader, or with "
             f"`nbgrader generate_feedback {name}`"
         )
-    return graded
 
 
 def _warn(console: Console, text: str) -> None:
@@ -271,12 +317,21 @@ def _decided(ledger: Ledger, directory: Any, submissions: Sequence[Handed]) -> l
 def _out_of_reach(assignment: Assignment, solved: Graded) -> list[str]:
     """What to say of graded cells in which the solution itself does not earn everything."""
     tests = set(map(cells.grade_id, filter(cells.is_test, assignment.source.cells)))
-    return [
-        f"the solution itself does not earn the {number(cell.points)} points of {cell.grade_id}; "
-        f"mend it, or the cell: {cell.headline}"
-        for cell in solved.grades
-        if cell.grade_id in tests and cell.score != cell.points
-    ]
+    said = []
+    for cell in solved.grades:
+        worth = float((cell.report or {}).get("points", cell.points))
+        if worth != cell.points:  # as `verify` says, too
+            said.append(
+                f"{cell.exercise} is worth {number(worth)}, but its cell {cell.grade_id} says "
+                f"{number(cell.points)}: scores are those of the exercise, cut off where the cell "
+                "has less. Change its probes' points as well"
+            )
+        elif cell.grade_id in tests and cell.score != cell.points:
+            said.append(
+                f"the solution itself does not earn the {number(cell.points)} points of "
+                f"{cell.grade_id}; mend it, or the cell: {cell.headline}"
+            )
+    return said
 
 
 def _without_walls(missing: Sequence[str]) -> CourseError:

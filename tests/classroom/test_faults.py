@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import multiprocessing
 import os
@@ -22,7 +23,7 @@ import pytest
 from classroom_helpers import SLUG
 from rich.console import Console
 
-from autograder.classroom import judges
+from autograder.classroom import judges, runs
 from autograder.classroom import ledger as ledger_module
 from autograder.classroom.release import CourseError
 from autograder.classroom.runs import Options, grade_assignment
@@ -109,6 +110,45 @@ def test_what_nobody_can_earn_is_said(course, hand_in, desk, tmp_path, warm):
     assert "the 7 points of test_standardize; mend it, or the cell: The standard deviation" in said
     assert scores(course) == {"ada": 35}
     assert [line["graded"]["student"] for line in ledger(course)] == ["ada"]
+
+
+def test_points_that_only_the_cell_has_are_said(few, tmp_path, warm):
+    source = few / "solutions" / SLUG / f"{SLUG}.py"
+    text = source.read_text(encoding="utf-8")
+    for name, points, now in (("standardize", 7, 4), ("Scaler", 11, 22)):
+        cell = f'"grade_id": "test_{name}", "locked": true, "points": '
+        assert text.count(f"{cell}{points},") == 1
+        text = text.replace(f"{cell}{points},", f"{cell}{now},")
+    source.write_text(text, encoding="utf-8")
+    printed = tmp_path / "printed"
+    run = warm.Process(target=grade, args=(few, str(printed)))
+    run.start()
+    run.join()
+    said = printed.read_text(encoding="utf-8")
+    assert "standardize is worth 7, but its cell test_standardize says 4: scores are those" in said
+    assert "Scaler is worth 11, but its cell test_Scaler says 22: scores are those" in said
+    assert "the solution itself" not in said
+
+
+def test_nobody_else_grades_until_the_gradebook_is_written(few, monkeypatch):
+    """Two runs that write into it at once stop each other, or leave older scores in it."""
+    path = few / "grades" / f"{SLUG}.ledger.jsonl"
+
+    def record(*_):
+        with (
+            pytest.raises(CourseError, match="another run is grading this"),
+            ledger_module.Ledger(path, {"secret_id": ""}, b""),
+        ):
+            pass
+        return ["asked"]
+
+    monkeypatch.setattr(ledger_module, "_ENDING_SECONDS", 0.1)
+    monkeypatch.setattr(runs, "record", record)
+    console = Console(width=200, file=io.StringIO())
+    options = Options(no_walls=True, no_gradebook=False, again=False, scheduler="")
+    with judges.Judges(1, Limits()) as one:
+        grade_assignment(console, few, SLUG, options, one)
+    assert "! asked" in console.file.getvalue()
 
 
 def test_a_run_killed_at_any_moment_goes_on_where_it_stopped(few, tmp_path, warm, subject):

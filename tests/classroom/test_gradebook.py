@@ -365,6 +365,49 @@ class TestAgain:
         grade_all()
         assert not any(g.needs_manual_grade for g in book.grades().values())
 
+    def test_what_is_asked_anew_is_said_once(self, hand_in, grade_all, book, desk):
+        hand_in("bob")
+        hand_in("eve")
+        grade_all()
+        for student in ("bob", "eve"):
+            grade = book.grades(student)["test_Scaler"]
+            grade.manual_score, grade.needs_manual_grade = 5.0, False
+            book.book.db.commit()
+        assert grade_all() == []
+        hand_in("eve", answer(desk, "standardize", WRONG_DIVISOR))
+        (note,) = grade_all()
+        assert note.startswith("eve: the submission or our score may be another one than when a ")
+        assert "kept, and marked for another look" in note
+        assert grade_all() == []
+        assert book.scores("eve")["test_Scaler"] == 5.0
+
+    def test_extra_credit_is_shown_again_too(self, hand_in, grade_all, book, desk):
+        """Formgrader keeps it beside our score, without points of a person's."""
+        hand_in()
+        grade_all()
+        grade = book.grades()["test_standardize"]
+        grade.extra_credit = 2.0
+        book.book.db.commit()
+        assert grade_all() == []
+        assert not book.grades()["test_standardize"].needs_manual_grade
+        hand_in("eve", answer(desk, "standardize", WRONG_DIVISOR))
+        assert len(grade_all()) == 1
+        assert {n for n, g in book.grades().items() if g.needs_manual_grade} == {"test_standardize"}
+        assert book.scores()["test_standardize"] == 5.0
+
+    def test_a_notebook_that_is_not_there_is_looked_at_once(self, hand_in, grade_all, book):
+        notebook = hand_in() / NOTEBOOK
+        notebook.rename(notebook.with_name("mine.ipynb"))
+        grade_all()
+        for grade in book.grades().values():
+            grade.manual_score, grade.needs_manual_grade = 1.0, False
+        book.book.db.commit()
+        assert grade_all() == []
+        assert not any(g.needs_manual_grade for g in book.grades().values())
+        notebook.with_name("mine.ipynb").rename(notebook.with_name("another.ipynb"))
+        assert len(grade_all()) == 1
+        assert all(g.needs_manual_grade for g in book.grades().values())
+
     def test_who_hands_in_nothing_any_more_is_named(self, hand_in, grade_all, book, course):
         for student in ("ann", "bob", "eve"):
             folder = hand_in(student)
@@ -411,6 +454,43 @@ class TestAgain:
         changed = Assignment.load(course, SLUG)
         record(course, changed, [])
         assert book.submission().max_score == 43
+
+    def test_points_that_changed_beside_a_new_text(self, hand_in, grade_all, course, book):
+        """nbgrader itself takes no points over where any cell is new."""
+        hand_in()
+        grade_all()
+        source = course / "solutions" / SLUG / f"{SLUG}.py"
+        text = source.read_text().replace('"points": 4', '"points": 5')
+        head = '# %% [markdown] nbgrader={"grade": false, "grade_id": "'
+        assert text.count(f"{head}leakage_text") == 1
+        rest = '"locked": true, "schema_version": 3, "solution": false, "task": false}'
+        new = f'{head}erratum", {rest}\n# Five points.\n\n{head}leakage_text'
+        source.write_text(text.replace(f"{head}leakage_text", new))
+        record(course, Assignment.load(course, SLUG), [])
+        assert book.submission().max_score == 43
+
+    def test_an_answers_cell_that_has_another_name_now(
+        self, hand_in, grade_all, course, desk, book
+    ):
+        """It has no points, but nbgrader's feedback looks for a comment at it."""
+        hand_in("eve", answer(desk, "standardize", WRONG_DIVISOR))
+        grade_all()
+        said = book.comments()["standardize"]
+        source = course / "solutions" / SLUG / f"{SLUG}.py"
+        text = source.read_text()
+        assert text.count('"standardize", "locked": false') == 1
+        source.write_text(text.replace('"standardize", "locked"', '"its_answer", "locked"'))
+        changed = Assignment.load(course, SLUG)
+        hand_in("zoe", answer(desk, "standardize", WRONG_DIVISOR))
+        for _ in range(2):
+            graded = []
+            for handed in find_submissions(course / "submitted", SLUG):
+                graded.append(grading.grade(changed, handed.read(), desk.pool, SECRET))
+                write_notebook(course_directory(course), graded[-1])
+            assert record(course, changed, graded) == []
+        assert book.comments("eve")["its_answer"] == book.comments("zoe")["its_answer"] == said
+        assert len(book.comments("eve")) == len(book.comments("zoe")) == 7
+        nbgrader("generate_feedback", SLUG, cwd=course)
 
     def test_cells_that_the_gradebook_does_not_know(self, hand_in, grade_all, course, book, capfd):
         """New cells under old grades: nbgrader refuses, and so do we, with nothing written."""

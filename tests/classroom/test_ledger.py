@@ -195,6 +195,7 @@ def test_what_another_secret_sealed_decides_nothing(file, open_ledger, handed_in
     """A new course, or a lost secret: graded again, and nobody is accused."""
     with open_ledger(b"another secret of the same length") as ledger:
         assert known(ledger, handed_in) == []
+        assert ledger.students == {"ada", "bob", "eve"}
     assert ledger.notes == []
 
 

@@ -161,6 +161,17 @@ def test_an_assignment_that_is_not_graded_does_not_take_the_page_of_the_others(
     assert "full" in (tmp_path / "grades" / "index.csv").read_text(encoding="utf-8")
 
 
+def test_what_was_not_reached_is_said(tmp_path, monkeypatch):
+    def grade_assignment(*_):
+        raise CourseError("the gradebook has grades for other cells")
+
+    monkeypatch.setattr(runs, "grade_assignment", grade_assignment)
+    with pytest.raises(CourseError, match=r"other cells \(not reached: b c; to go on without a, "):
+        runs.grade_course(Console(quiet=True), tmp_path, ["a", "b", "c"], None, None)
+    with pytest.raises(CourseError, match=r"other cells$"):
+        runs.grade_course(Console(quiet=True), tmp_path, ["a"], None, None)
+
+
 def test_without_names_and_submissions_it_is_said_how_to_name_one(tmp_path):
     shutil.copy("nbgrader_config.py", tmp_path)
     (tmp_path / "submitted" / "eve" / "mine").mkdir(parents=True)
