@@ -37,7 +37,7 @@ def cluster() -> Iterator[distributed.LocalCluster]:
             yield cluster
 
 
-def test_a_cluster_gives_the_same_results_although_a_machine_dies(cluster, desk, pool, subject):
+def test_a_cluster_gives_the_same_results_although_a_machine_dies(cluster, desk, subject):
     first = subject.exercises[0]
     mistakes = [None, *(m for m in first.mistakes)]
     submissions = []
@@ -46,11 +46,13 @@ def test_a_cluster_gives_the_same_results_although_a_machine_dies(cluster, desk,
         code = as_answer(mistake.implementation, first.name) if mistake else None
         notebook = desk.fill_in({first.name: code} if code else None)
         submissions.append(desk.read(notebook, f"student-{number:02d}"))
-    wanted = {s.student: grade(desk.assignment, s, pool, SECRET).to_dict() for s in submissions}
+    wanted = {
+        s.student: grade(desk.assignment, s, desk.pool, SECRET).to_dict() for s in submissions
+    }
     found = {}
     victim = next(iter(cluster.workers.values())).pid
     results = grade_on_cluster(
-        cluster.scheduler_address, desk.assignment, submissions, SECRET, limits=LIMITS
+        cluster.scheduler_address, desk.assignment, submissions, SECRET, limits=desk.pool.limits
     )
     for graded in results:
         if not found:
