@@ -104,10 +104,10 @@ def _compiled(code: str) -> tuple[CodeType, CodeType | None]:
     tree = ast.parse(code)
     last = tree.body[-1] if tree.body else None
     if not isinstance(last, ast.Expr):
-        return compile(tree, "<graded cell>", "exec"), None
+        return compile(tree, "<graded cell>", "exec", dont_inherit=True), None
     tree.body.pop()
-    value = compile(ast.Expression(last.value), "<graded cell>", "eval")
-    return compile(tree, "<graded cell>", "exec"), value
+    value = compile(ast.Expression(last.value), "<graded cell>", "eval", dont_inherit=True)
+    return compile(tree, "<graded cell>", "exec", dont_inherit=True), value
 
 
 def _all_arguments(arguments: ast.arguments) -> list[ast.arg]:

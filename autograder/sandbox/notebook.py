@@ -30,6 +30,7 @@ _MARGIN = 7  # pixels around a figure, as Matplotlib leaves
 # brackets, prompts. (A question ends with its sign.)
 _BEGINS = ("%", "!", "?", ",", ";", "/", ">>>", "...", "In [", "In[")
 _HOLDS = ("IPython", "=%", "= %", "=!", "= !")
+_POSTPONED: int = annotations.compiler_flag  # what `from __future__ import annotations` sets
 
 
 class Silence:
@@ -123,6 +124,7 @@ class Notebook:
         self.module = types.ModuleType("__main__")
         self.namespace = self.module.__dict__
         self._count = 0
+        self._flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         self._install()
 
     def _install(self) -> None:
@@ -156,7 +158,7 @@ class Notebook:
         code: types.CodeType | ast.Module | None
         try:
             if _ends_in_a_definition(source):
-                code = compile(source, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+                code = self._compiled(source, filename, "exec")
             else:
                 code = ast.parse(source, filename)
         except SyntaxError:  # plain Python, as nearly all of it is, has nothing to be transformed
@@ -178,14 +180,21 @@ class Notebook:
             quiet = code.rstrip().endswith(";")
             last = None if quiet else ast.Expression(tree.body.pop().value)  # type: ignore[attr-defined]
         if tree.body:
-            self._evaluate(compile(tree, filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT))
+            self._evaluate(self._compiled(tree, filename, "exec"))
         if last is not None:
-            flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-            value = self._evaluate(compile(last, filename, "eval", flags))
+            value = self._evaluate(self._compiled(last, filename, "eval"))
             if value is not None and not isinstance(value, Silence):
                 self.namespace["_"] = value
                 data = bundle(value)
                 self.outputs.add("execute_result", data=data, execution_count=self._count)
+
+    def _compiled(
+        self, code: str | ast.Module | ast.Expression, filename: str, mode: str
+    ) -> types.CodeType:
+        """Compile code as a kernel does: with annotations as a cell before it wants them."""
+        made: types.CodeType = compile(code, filename, mode, self._flags, dont_inherit=True)
+        self._flags |= made.co_flags & _POSTPONED
+        return made
 
     def _evaluate(self, code: types.CodeType) -> Any:
         value = eval(code, self.namespace)

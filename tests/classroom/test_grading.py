@@ -226,6 +226,10 @@ class TestPlainTests:
         grade, _ = self.outcome(desk, "assert callable(standardize)")
         assert (grade.score, grade.verdict) == (2.0, Verdict.PASS)
 
+    def test_annotations_are_values_as_in_a_notebook(self, desk):
+        grade, _ = self.outcome(desk, "def f(x: int): ...\nassert f.__annotations__ == {'x': int}")
+        assert grade.verdict == Verdict.PASS
+
     def test_a_failing_assertion(self, desk):
         grade, output = self.outcome(desk, "assert False, 'nope'")
         assert (grade.score, grade.verdict, grade.headline) == (0.0, Verdict.WRONG, "nope")

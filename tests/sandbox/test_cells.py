@@ -146,6 +146,16 @@ def test_top_level_await(worker: Worker) -> None:
     assert shown(worker.execute(source)) == ["5"]
 
 
+def test_annotations_are_values_until_a_cell_wants_them_postponed(worker: Worker) -> None:
+    """As in a kernel: not as in our own modules, and from that cell on."""
+    cell = "class Settings:\n    eps: float\n"
+    worker.execute(cell)
+    assert shown(worker.execute("Settings.__annotations__['eps']('0.5')")) == ["0.5"]
+    worker.execute("from __future__ import annotations")
+    worker.execute(cell)
+    assert shown(worker.execute("Settings.__annotations__")) == ["{'eps': 'float'}"]
+
+
 def test_check_is_silent(worker: Worker) -> None:
     source = (
         "from autograder import check\nreport = check('x', len)\n"
