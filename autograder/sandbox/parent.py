@@ -115,9 +115,12 @@ class Parent:
 
 
 def _packages(names: Sequence[str]) -> list[str]:
-    """Return the folders that these packages, and IPython, are imported from."""
+    """Return the folders that these packages, and IPython and ours, are imported from.
+
+    They may be several: what somebody has installed for himself stands beside the machine's.
+    """
     folders = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
-    for name in (*names, "IPython"):
+    for name in (*names, "IPython", "orjson"):
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.origin is not None:
             folders.append(str(Path(spec.origin).parents[1]))

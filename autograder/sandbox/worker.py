@@ -61,9 +61,11 @@ def main() -> None:
         _preload(config)
         atfork.put_back()
         if config["walls"] and sys.platform == "linux":
+            # Shared libraries that packages load; conda has them all there, and few in packages.
+            libraries = os.path.join(sys.base_prefix, "lib")
             plan = walls.prepare(
                 config["limits"],
-                sys.path,
+                [*sys.path, libraries],
                 config["hidden"],
                 config["scratch"],
                 private=config["namespaces"],

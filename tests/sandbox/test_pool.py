@@ -12,12 +12,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 
-from autograder.sandbox import measure, walls
+from autograder.sandbox import measure, parent, walls
 from autograder.sandbox.pool import Limits, Pool, Worker
 from autograder.verdict import Failure, Verdict
 
@@ -262,6 +264,23 @@ def test_two_workers_draw_the_same_numbers(pool: Pool) -> None:
             worker.execute("import numpy as np, random\nx = [np.random.rand(), random.random()]")
             draws.append(worker.value("x"))
     assert draws[0] == draws[1]
+
+
+def test_libraries_beside_pythons_own_can_be_loaded(pool: Pool, first_layer: Pool) -> None:
+    """There are scipy's in an environment of conda's."""
+    folder = os.path.realpath(os.path.join(sys.base_prefix, "lib"))
+    for each in (pool, first_layer):
+        with each.worker() as worker:
+            assert worker.execute(f"import os; os.listdir({folder!r})").failure is None
+
+
+def test_what_a_worker_itself_needs_may_be_installed_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by `pip install --user`, beside a NumPy and an IPython of the machine's."""
+    origin = str(tmp_path / "orjson" / "__init__.py")
+    monkeypatch.setattr(orjson, "__spec__", ModuleSpec("orjson", None, origin=origin))
+    assert str(tmp_path) in parent._packages(["numpy"])
 
 
 def test_hidden_paths_are_left_out(tmp_path: Path) -> None:
