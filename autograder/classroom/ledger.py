@@ -16,6 +16,7 @@ import functools
 import hashlib
 import hmac
 import os
+import platform
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, fields
@@ -67,6 +68,7 @@ def circumstances(assignment: Assignment, secret: bytes, limits: Limits) -> dict
         "engine": engine(assignment.name),
         "limits": asdict(limits),
         "numpy": np.__version__,
+        "python": platform.python_version(),
         "secret_id": hashlib.sha256(b"id of " + secret).hexdigest()[:16],
     }
 
@@ -115,7 +117,7 @@ class Ledger:
                         "is done, and run the same command again"
                     )
                 whole = self._read()
-                if self._file.tell() > whole:
+                if self._file.seek(0, os.SEEK_END) > whole:  # it may have grown while we waited
                     self._file.truncate(whole)  # the line that a killed run was writing
                 failed.pop_all()
         except OSError as error:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import platform
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -189,6 +192,28 @@ def test_two_runs_do_not_write_into_one_ledger(file, open_ledger, monkeypatch):
     assert file.read_bytes() == before
     with open_ledger() as ledger:
         assert ledger.notes == []
+
+
+def test_what_a_run_writes_while_it_ends_is_waited_for(file, open_ledger, graded, handed_in):
+    ending = file.open("ab")
+    fcntl.flock(ending, fcntl.LOCK_EX)
+
+    def end():
+        with ending:
+            ending.write(b'{"half a line')
+
+    threading.Timer(0.3, end).start()
+    with open_ledger() as ledger:
+        ledger.append(graded["ada"])
+    with open_ledger() as ledger:
+        assert (ledger.notes, known(ledger, handed_in)) == ([], list(handed_in))
+
+
+def test_another_python_may_decide_otherwise(file, open_ledger, handed_in, monkeypatch):
+    """What is a syntax error to one is none to the next."""
+    monkeypatch.setattr(platform, "python_version", lambda: "3.99.0")
+    with open_ledger() as ledger:
+        assert known(ledger, handed_in) == []
 
 
 def test_what_another_secret_sealed_decides_nothing(file, open_ledger, handed_in):
