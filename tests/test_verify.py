@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 import autograder.cli
 from autograder.chapters import chapter
 from autograder.classroom import verify as rooms
+from autograder.classroom.cells import student_names
 from autograder.classroom.release import read_source, release_text
 from autograder.classroom.timing import OutOfTime, time_limit
 from autograder.classroom.verify import notebook_faults, prove, run
@@ -261,6 +262,30 @@ def cell(notebook, grade_id):
     return next(c for c in notebook.cells if c.metadata.nbgrader.grade_id == grade_id)
 
 
+TRIES = """
+def first(values):
+    import itertools
+    match next(itertools.chain(values)):
+        case [one, *_] | {"one": one}:
+            return one
+
+try:
+    first([])
+except StopIteration as error:
+    assert not str(error)
+"""
+
+IF_IT_CAN = """
+try:
+    from math import fsum
+except ImportError:
+    raise
+else:
+    def spread(X):
+        return X.std()
+"""
+
+
 class TestNotebook:
     def test_a_notebook_in_order(self, source, release):
         assert notebook_faults(CHAPTER, source, release) == []
@@ -281,6 +306,28 @@ class TestNotebook:
         assert faults[0] == (
             "test_standardize uses check, helper, np, which neither it imports nor students define"
         )
+
+    def test_a_graded_cell_that_makes_its_own_names_somewhere_within(self, source, release):
+        graded = cell(source, "test_standardize")
+        graded.source = TRIES + graded.source
+        assert notebook_faults(CHAPTER, source, release) == []
+
+    def test_what_a_cell_imports_or_defines_if_it_can_is_there(self, source, release):
+        def standardize(X):
+            return (X - fsum(X)) / spread(X)  # noqa: F821 (the notebook has them)
+
+        first, *others = CHAPTER.exercises
+        alike = dataclasses.replace(first, alternatives=(standardize,))
+        subject = dataclasses.replace(CHAPTER, exercises=(alike, *others))
+        (fault,) = notebook_faults(subject, source, release)
+        assert fault.startswith("standardize could not be handed in: it uses fsum, spread,")
+        given = next(c for c in source.cells if c.cell_type == "code")
+        given.source += IF_IT_CAN
+        assert notebook_faults(subject, source, release) == []
+
+    def test_what_a_solution_imports_is_never_the_students(self, source):
+        cell(source, "standardize").source += IF_IT_CAN
+        assert {"spread", "fsum"} & set(student_names(source)) == {"spread"}
 
     def test_two_cells_of_one_name(self, source, release):
         cell(source, "mean_normalize_text").metadata.nbgrader.grade_id = "standardize_text"

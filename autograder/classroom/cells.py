@@ -53,8 +53,7 @@ def student_names(source: NotebookNode) -> tuple[str, ...]:
     for cell in source.cells:
         if cell.cell_type == "code" and is_solution(cell):
             for statement in _statements(cell.source):
-                if not isinstance(statement, (ast.Import, ast.ImportFrom)):
-                    names.update(dict.fromkeys(_defined_by(statement)))
+                names.update(dict.fromkeys(_defined_by(statement, imports=False)))
     return tuple(names)
 
 
@@ -63,10 +62,7 @@ def free_names(code: str) -> frozenset[str]:
     """The names that a cell uses without defining or importing them itself; builtins left out."""
     nodes = list(ast.walk(ast.parse(code)))
     used = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    made = {n.id for n in nodes if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
-    made |= {n.name for n in nodes if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
-    made |= {a.arg for n in nodes if isinstance(n, ast.arguments) for a in _all_arguments(n)}
-    return frozenset(used - made - set(defined(code)) - set(dir(builtins)))
+    return frozenset(used - set(map(_bound_by, nodes)) - set(dir(builtins)))
 
 
 @functools.lru_cache(maxsize=512)
@@ -110,11 +106,6 @@ def _compiled(code: str) -> tuple[CodeType, CodeType | None]:
     return compile(tree, "<graded cell>", "exec", dont_inherit=True), value
 
 
-def _all_arguments(arguments: ast.arguments) -> list[ast.arg]:
-    extra = [a for a in (arguments.vararg, arguments.kwarg) if a]
-    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *extra]
-
-
 @functools.lru_cache(maxsize=512)
 def defined(code: str) -> tuple[str, ...]:
     """The names that the top level of a cell defines or imports; none when it is not Python."""
@@ -129,13 +120,30 @@ def _statements(code: str) -> list[ast.stmt]:
         return []
 
 
-def _defined_by(statement: ast.stmt) -> list[str]:
-    if isinstance(statement, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
-        return [statement.name]
-    if isinstance(statement, (ast.Import, ast.ImportFrom)):
-        return [(a.asname or a.name).split(".")[0] for a in statement.names]
-    return [
-        n.id
-        for n in ast.walk(statement)
-        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    ]
+def _defined_by(statement: ast.stmt, *, imports: bool = True) -> list[str]:
+    """The names that a statement defines where it stands: in its blocks, too, but no function's."""
+    found: list[str] = []
+    nodes: list[ast.AST] = [statement]
+    for node in nodes:  # which grows
+        if (name := _bound_by(node)) and (imports or not isinstance(node, ast.alias)):
+            found.append(name)
+        if not isinstance(node, _SCOPES):
+            nodes += ast.iter_child_nodes(node)
+    return found
+
+
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+
+
+def _bound_by(node: ast.AST) -> str | None:
+    """The name that a node of a syntax tree by itself gives to something; None for most."""
+    if isinstance(node, ast.Name):
+        return node.id if isinstance(node.ctx, ast.Store) else None
+    if isinstance(node, ast.alias):
+        return (node.asname or node.name).split(".")[0]
+    if isinstance(node, ast.arg):
+        return node.arg
+    if isinstance(node, ast.MatchMapping):
+        return node.rest
+    name = getattr(node, "name", None)  # of a definition, an exception that is caught, a pattern
+    return name if isinstance(name, str) else None
