@@ -50,8 +50,7 @@ def mutants(implementation: Implementation) -> Iterator[Mutant]:
         for change in _changes(node, definition):
             faulty = copy.deepcopy(tree)
             target = next(n for i, n in enumerate(ast.walk(faulty)) if i == index)
-            if not change(target):
-                continue
+            change(target)
             text = ast.unparse(faulty)
             if text in seen:
                 continue
@@ -82,7 +81,7 @@ def _end(node: ast.stmt) -> int:
     return node.end_lineno or node.lineno
 
 
-Change = Callable[[Any], bool]
+Change = Callable[[Any], None]
 
 _OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
     ast.Add: ast.Sub,
@@ -128,28 +127,27 @@ _FUNCTIONS = {
 def _changes(node: ast.AST, definition: ast.FunctionDef | ast.ClassDef) -> Iterator[Change]:
     """The faults that can be planted at a node."""
     if isinstance(node, (ast.BinOp, ast.AugAssign)) and type(node.op) in _OPERATORS:
-        yield _set_op(_OPERATORS[type(node.op)])
+        yield _set("op", _OPERATORS[type(node.op)]())
     if isinstance(node, ast.Compare) and type(node.ops[0]) in _COMPARISONS:
-        yield _set_comparison(_COMPARISONS[type(node.ops[0])])
+        yield _set("ops", [_COMPARISONS[type(node.ops[0])](), *node.ops[1:]])
     if isinstance(node, ast.UnaryOp):
         yield _drop_unary
     if isinstance(node, ast.BoolOp):
-        yield _flip_bool
+        yield _set("op", ast.Or() if isinstance(node.op, ast.And) else ast.And())
     if isinstance(node, ast.Constant):
         yield from _other_constants(node.value)
     if isinstance(node, ast.Call):
         yield from (_drop_keyword(i) for i in range(len(node.keywords)))
-        if len(node.args) >= 2:
-            yield from (_swap_arguments(i) for i in range(len(node.args) - 1))
+        yield from (_swap("args", i) for i in range(len(node.args) - 1))
     if isinstance(node, ast.Attribute):
-        yield from (_rename_attribute(name) for name in _FUNCTIONS.get(node.attr, ()))
+        yield from (_set("attr", name) for name in _FUNCTIONS.get(node.attr, ()))
     if isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Load) and len(node.elts) > 1:
-        yield _swap_elements
+        yield _swap("elts", 0)
     if isinstance(node, (ast.FunctionDef, ast.For, ast.While, ast.If)):
         yield from (_Deletion(i) for i, s in enumerate(node.body) if _can_go(s))
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
         names = _arguments(definition)
-        yield from (_rename(n) for n in names if node.id in names and n != node.id)
+        yield from (_set("id", n) for n in names if node.id in names and n != node.id)
 
 
 def _arguments(definition: ast.FunctionDef | ast.ClassDef) -> tuple[str, ...]:
@@ -166,85 +164,39 @@ def _can_go(statement: ast.stmt) -> bool:
 
 def _other_constants(value: object) -> Iterator[Change]:
     if isinstance(value, bool):
-        yield _set_value(not value)
+        yield _set("value", not value)
     elif isinstance(value, int):
-        yield from (_set_value(v) for v in {value + 1, value - 1, 0} - {value})
+        yield from (_set("value", v) for v in {value + 1, value - 1, 0} - {value})
     elif isinstance(value, float):
-        yield from (_set_value(v) for v in {value * 2, value / 2, 0.0} - {value})
+        yield from (_set("value", v) for v in {value * 2, value / 2, 0.0} - {value})
 
 
-def _set_op(operator: type[ast.operator]) -> Change:
-    def change(node: Any) -> bool:
-        node.op = operator()
-        return True
-
-    return change
+def _set(name: str, value: object) -> Change:
+    return lambda node: setattr(node, name, value)
 
 
-def _set_comparison(comparison: type[ast.cmpop]) -> Change:
-    def change(node: Any) -> bool:
-        node.ops[0] = comparison()
-        return True
+def _swap(name: str, index: int) -> Change:
+    """Exchange an item of a list with the one behind it."""
 
-    return change
-
-
-def _drop_unary(node: Any) -> bool:
-    if isinstance(node.op, ast.USub):
-        node.op = ast.UAdd()
-    else:  # `not not x` and `~~x` are as good as x
-        node.operand = ast.UnaryOp(node.op, node.operand)
-    return True
-
-
-def _flip_bool(node: Any) -> bool:
-    node.op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
-    return True
-
-
-def _set_value(value: object) -> Change:
-    def change(node: Any) -> bool:
-        node.value = value
-        return True
+    def change(node: Any) -> None:
+        items = getattr(node, name)
+        items[index], items[index + 1] = items[index + 1], items[index]
 
     return change
 
 
 def _drop_keyword(index: int) -> Change:
-    def change(node: Any) -> bool:
+    def change(node: Any) -> None:
         del node.keywords[index]
-        return True
 
     return change
 
 
-def _swap_arguments(index: int) -> Change:
-    def change(node: Any) -> bool:
-        node.args[index], node.args[index + 1] = node.args[index + 1], node.args[index]
-        return True
-
-    return change
-
-
-def _rename_attribute(name: str) -> Change:
-    def change(node: Any) -> bool:
-        node.attr = name
-        return True
-
-    return change
-
-
-def _rename(name: str) -> Change:
-    def change(node: Any) -> bool:
-        node.id = name
-        return True
-
-    return change
-
-
-def _swap_elements(node: Any) -> bool:
-    node.elts[0], node.elts[1] = node.elts[1], node.elts[0]
-    return True
+def _drop_unary(node: Any) -> None:
+    if isinstance(node.op, ast.USub):
+        node.op = ast.UAdd()
+    else:  # `not not x` and `~~x` are as good as x
+        node.operand = ast.UnaryOp(node.op, node.operand)
 
 
 @dataclass(frozen=True)
@@ -253,12 +205,11 @@ class _Deletion:
 
     index: int
 
-    def __call__(self, node: Any) -> bool:
+    def __call__(self, node: Any) -> None:
         if len(node.body) == 1:
             node.body[self.index] = ast.Pass()
         else:
             del node.body[self.index]
-        return True
 
     def line(self, node: Any) -> int:
         """Where the statement was."""
