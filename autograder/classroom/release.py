@@ -11,7 +11,6 @@ import contextlib
 import copy
 import errno
 import logging
-import shutil
 import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
@@ -284,11 +283,8 @@ def students_version(course: Path, source: NotebookNode) -> NotebookNode:
 
 def release_text(course: Path, assignment: str) -> str:
     """What the released notebook would be, without releasing it."""
-    scratch = Path(tempfile.mkdtemp())
-    try:
-        return generate(course, assignment, release=scratch).read_text(encoding="utf-8")
-    finally:
-        shutil.rmtree(scratch)
+    with tempfile.TemporaryDirectory() as scratch:
+        return generate(course, assignment, release=Path(scratch)).read_text(encoding="utf-8")
 
 
 def _directory(config: Config) -> Any:
