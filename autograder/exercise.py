@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from autograder.verdict import Failure, class_names
+from autograder.verdict import Failure, class_names, message_of
 
 Implementation = Callable[..., Any]
 """A function or a class that a student writes."""
@@ -69,7 +69,7 @@ def outcome(call: Callable[[], Any]) -> Any:
             raise
         return Raised(failure.kinds, failure.message)
     except Exception as error:
-        return Raised(class_names(error), str(error))
+        return Raised(class_names(error), message_of(error))
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ from autograder.exercise import (
     Tolerance,
 )
 from autograder.report import Diagnosis, Finding, Report
-from autograder.verdict import Failure, Lost, Verdict, class_names
+from autograder.verdict import Failure, Lost, Verdict, class_names, message_of
 
 Seed = int | Sequence[int]
 
@@ -318,7 +318,7 @@ def _run(
     except BaseException as error:  # SystemExit too: an answer must not end the judge
         verdict = Verdict.MEMORY if isinstance(error, MemoryError) else Verdict.ERROR
         run.failure = Failure(
-            verdict, _said(error), kinds=class_names(error), traceback=_where(error)
+            verdict, message_of(error), kinds=class_names(error), traceback=_where(error)
         )
     return run
 
@@ -353,14 +353,6 @@ def _captured() -> Iterator[tuple[io.StringIO, list[warnings.WarningMessage]]]:
         np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"),
     ):
         yield out, caught
-
-
-def _said(error: BaseException) -> str:
-    """What an exception says."""
-    try:
-        return str(error)
-    except Exception:  # a message of the student's own making may fail, too
-        return ""
 
 
 def _where(error: BaseException) -> str:

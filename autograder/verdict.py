@@ -107,3 +107,11 @@ class Lost(BaseException):
 def class_names(error: BaseException) -> tuple[str, ...]:
     """The names of an exception's classes, the most special first, without ``BaseException``."""
     return tuple(c.__name__ for c in type(error).__mro__ if c not in (BaseException, object))
+
+
+def message_of(error: BaseException) -> str:
+    """What an exception says; nothing if that cannot be made, as a student's own may not."""
+    try:
+        return str(error)
+    except Exception:
+        return ""

@@ -15,6 +15,7 @@ from autograder.chapters import find
 from autograder.exercise import (
     Argument,
     Exercise,
+    Raised,
     Tolerance,
     mistake,
     outcome,
@@ -323,6 +324,7 @@ class TestVerdict:
             raise Mute
 
         assert "raised Mute" in details(judge(CENTER, answer))[0]
+        assert outcome(lambda: answer(1)) == Raised(("Mute", "Exception"))
 
     def test_a_long_message_is_cut(self):
         def answer(X):
