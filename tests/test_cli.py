@@ -1,5 +1,6 @@
 """The command `autograder`, as an instructor uses it."""
 
+import errno
 import importlib
 import json
 import os
@@ -260,14 +261,21 @@ class TestErrors:
         stopped(result, "needs Linux or macOS (on Windows: WSL 2)")
         assert "pip" not in result.output
 
-    def test_where_no_worker_can_start_a_notebook_is_not_checked(self, monkeypatch):
+    @pytest.mark.parametrize(
+        ("error", "said"),
+        [
+            (Failure(Verdict.INTERNAL, "cannot preload numpy"), "cannot preload numpy"),
+            (BlockingIOError(errno.EAGAIN, "try again later"), f"[Errno {errno.EAGAIN}] try again"),
+        ],
+    )
+    def test_where_no_worker_can_start_a_notebook_is_not_checked(self, error, said, monkeypatch):
         def fails(**_):
-            raise Failure(Verdict.INTERNAL, "cannot preload numpy")
+            raise error
 
         monkeypatch.setattr("autograder.classroom.runs.Pool", fails)
         notebook = ROOT / "exercises" / SLUGS[0] / f"{SLUGS[0]}.ipynb"
         result = autograder("check", notebook, "--course", ROOT)
-        stopped(result, "a notebook cannot be run here: cannot preload numpy")
+        stopped(result, f"a notebook cannot be run here: {said}")
 
     def test_what_is_put_back_before_grading_is_said(self, tmp_path):
         """An import in a cell of the instructor's works in the notebook, and is not there then."""

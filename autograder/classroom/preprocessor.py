@@ -53,7 +53,7 @@ class Judge(NbGraderPreprocessor):  # type: ignore[misc]
         """
         try:
             return self._graded(nb, resources)
-        except (CourseError, Failure, NbGraderException) as error:
+        except (CourseError, Failure, BlockingIOError, NbGraderException) as error:
             self.log.error("%s", error)  # nbgrader shows a traceback of whatever is raised
             raise NbGraderException(str(error)) from None
 

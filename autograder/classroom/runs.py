@@ -394,7 +394,7 @@ def check_notebook(console: Console, course: Path, path: Path) -> bool:
     well = True
     try:
         workers = Pool(preload=large_packages(sheet.entries))
-    except Failure as error:
+    except (Failure, BlockingIOError) as error:  # the latter where there are too many processes
         raise CourseError(f"a notebook cannot be run here: {error}") from error
     with (
         workers as pool,
