@@ -12,6 +12,14 @@ c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "feedb
 
 # `nbgrader autograde` and formgrader's button grade with this engine, not in a kernel beside the
 # tests. Without these lines they are stock nbgrader.
+c.Autograde.sanitize_preprocessors = [
+    "autograder.classroom.preprocessor.KnownCells",
+    "nbgrader.preprocessors.ClearOutput",
+    "nbgrader.preprocessors.DeduplicateIds",
+    "nbgrader.preprocessors.OverwriteKernelspec",
+    "nbgrader.preprocessors.OverwriteCells",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
 c.Autograde.autograde_preprocessors = [
     "autograder.classroom.preprocessor.Judge",
     "nbgrader.preprocessors.SaveAutoGrades",

@@ -1,4 +1,4 @@
-"""The judge inside nbgrader: a preprocessor in place of `Execute`, and one for its comments.
+"""The judge inside nbgrader: preprocessors in place of `Execute`, for comments, and before them.
 
 With it in `nbgrader_config.py`, ``nbgrader autograde`` and formgrader's button grade with this
 engine: nbgrader reads, sanitizes, and saves as always, and what would have run the student's code
@@ -20,6 +20,7 @@ from nbgrader.converters.base import NbGraderException
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Bool, Float
 
+from autograder.classroom.cells import grade_id
 from autograder.classroom.gradebook import comments, forget
 from autograder.classroom.grading import grade
 from autograder.classroom.release import CourseError, course_config
@@ -27,6 +28,49 @@ from autograder.classroom.secret import course_secret
 from autograder.classroom.submissions import Assignment, from_bytes
 from autograder.sandbox.pool import Limits, Pool
 from autograder.verdict import Failure
+
+
+class KnownCells(NbGraderPreprocessor):  # type: ignore[misc]
+    """Have nbgrader take a cell as what the assignment says it is, before it looks at the cell.
+
+    It refuses a whole notebook for the metadata of a single cell: a copy of an older release may
+    have a cell that is gone or has another name, and students' tools and hands change metadata.
+    """
+
+    def preprocess(
+        self, nb: NotebookNode, resources: dict[str, Any]
+    ) -> tuple[NotebookNode, dict[str, Any]]:
+        """Take over the source's metadata, by `grade_id`, and drop those of unknown cells.
+
+        Raises:
+            NbGraderException: the course cannot be read.
+        """
+        about = resources["nbgrader"]
+        try:
+            assignment = Assignment.load(
+                _course(Path(resources["metadata"]["path"])), about["assignment"]
+            )
+        except CourseError as error:
+            self.log.error("%s", error)
+            raise NbGraderException(str(error)) from None
+        known = {
+            grade_id(c): c.metadata["nbgrader"] for c in assignment.release.cells if grade_id(c)
+        }
+        for cell in nb.cells:
+            if "nbgrader" in cell.metadata:
+                name, given = grade_id(cell), cell.metadata.pop("nbgrader")
+                if name in known:
+                    cell.metadata["nbgrader"] = {**known[name]}
+                if not isinstance(given, dict) or _marks(given) != _marks(known.get(name, {})):
+                    self.log.warning(
+                        "%s: the metadata of a cell (%s) are not those of the assignment; %s",
+                        about["student"],
+                        name or "without a name",
+                        "they are put back"
+                        if name in known
+                        else "it is graded as the student's own",
+                    )
+        return nb, resources
 
 
 class Judge(NbGraderPreprocessor):  # type: ignore[misc]
@@ -103,6 +147,11 @@ class Comments(NbGraderPreprocessor):  # type: ignore[misc]
             forget(book.db, [page.id])
             book.db.commit()
         return nb, resources
+
+
+def _marks(metadata: dict[str, Any]) -> dict[str, Any]:
+    """What says how a cell is graded; its checksum only says whether it was touched."""
+    return {key: value for key, value in metadata.items() if key != "checksum"}
 
 
 def _course(folder: Path) -> Path:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import shutil
 
+import nbformat
 import pytest
 from classroom_helpers import NOTEBOOK, QUICKLY, SLUG, autograder, nbgrader
 from nbgrader.api import Gradebook
 
-ENGINE = re.compile(r"c\.Autograde\.autograde_preprocessors = \[.*?\]", re.DOTALL)
+from autograder.classroom.cells import grade_id
+
+ENGINE = re.compile(r"c\.Autograde\.\w+_preprocessors = \[.*?\]", re.DOTALL)
 
 
 def scores(folder, students):
@@ -64,7 +68,7 @@ def test_stock_nbgrader_gives_the_same_scores(sample, ours, tmp_path):
     folder = copy_of(sample, tmp_path / "stock", students)
     config = folder / "nbgrader_config.py"
     text, changed = ENGINE.subn("", config.read_text())
-    assert changed == 1, "the engine is switched on in one place"
+    assert changed == 2, "the engine is switched on in two lists"
     config.write_text(text)
     nbgrader("generate_assignment", SLUG, cwd=folder)
     nbgrader("autograde", SLUG, cwd=folder)
@@ -84,6 +88,27 @@ def test_our_engine_inside_nbgrader_gives_the_same_scores(sample, ours, tmp_path
     mine = comments(folder, students)
     assert mine == comments(sample.folder, students)
     assert any(mine[name] for name in students), "a wrong answer is commented"
+
+
+def test_inside_nbgrader_a_copy_of_an_older_release_is_graded_too(sample, ours, tmp_path):
+    """nbgrader refuses a notebook for one cell that the gradebook does not know."""
+    folder = copy_of(sample, tmp_path / "older", ["ada"])
+    path = folder / "submitted" / "ada" / SLUG / NOTEBOOK
+    notebook = nbformat.read(path, 4)
+    (renamed,) = [c for c in notebook.cells if grade_id(c) == "test_standardize"]
+    renamed.metadata.nbgrader.grade_id = "test_zscore"
+    notebook.cells[0].metadata["nbgrader"] = {"grade": "yes", "locked": []}
+    gone = nbformat.v4.new_code_cell(
+        "check('gone', gone)", metadata=copy.deepcopy(renamed.metadata)
+    )
+    gone.metadata.nbgrader.grade_id = "test_gone"
+    notebook.cells.append(gone)
+    nbformat.write(notebook, path)
+    nbgrader("generate_assignment", SLUG, "--force", cwd=folder)
+    said = nbgrader("autograde", SLUG, cwd=folder)
+    assert scores(folder, ["ada"]) == {"ada": ours["ada"]}
+    assert "ada: the metadata of a cell (test_gone) are not those of the assignment" in said
+    assert said.count("are not those of the assignment") == 3
 
 
 def test_what_was_graded_elsewhere_since_is_looked_at_again(sample, tmp_path):
