@@ -461,3 +461,38 @@ def test_whole_columns_of_the_log_probabilities_are_named():
 
     report = judge(EXERCISES["softmax_cross_entropy"], answer, seed=SEED)
     assert "averages_whole_columns" in {d.mistake for d in report.diagnoses}
+
+
+def test_the_place_of_the_largest_accuracy_is_not_called_an_accuracy():
+    def answer(start, training, validation, rates, steps=5):
+        networks = [copy.deepcopy(start) for _ in rates]
+        runs = [module.train(n, *training, r, steps) for n, r in zip(networks, rates, strict=True)]
+        diverged = [not losses[-1] <= losses[0] for losses in runs]
+        accuracies = [
+            0.0 if bad else module.accuracy(network, *validation)
+            for network, bad in zip(networks, diverged, strict=True)
+        ]
+        best = accuracies.index(max(accuracies))
+        return {"accuracies": accuracies, "diverged": diverged, "best": best}
+
+    for seed in range(6):
+        report = judge(EXERCISES["learning_rate_sweep"], answer, seed=seed)
+        names = [d.mistake for d in report.diagnoses]
+        assert names == ["returns_the_place_of_the_largest_accuracy"]
+
+
+def test_one_step_behind_the_loop_is_not_called_a_step_on_copies():
+    class MLP(module.MLP):
+        def fit(self, x, labels, rate, batches):
+            self.train()
+            losses = []
+            for rows in batches:
+                loss, dlogits = module.cross_entropy(self.forward(x[rows]), labels[rows])
+                losses.append(loss)
+            self.backward(dlogits)
+            for p, dp in zip(self.parameters(), self.gradients(), strict=True):
+                p -= rate * dp
+            return losses
+
+    report = judge(EXERCISES["MLP"], MLP, seed=SEED)
+    assert [d.mistake for d in report.diagnoses] == ["StepsOnceAtTheEnd"]

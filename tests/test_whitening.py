@@ -112,6 +112,20 @@ def test_signs_are_free_and_the_order_is_not():
     assert [d.mistake for d in report.diagnoses] == ["pca_in_rising_order"]
 
 
+def test_a_return_within_the_loop_is_not_told_that_it_goes_uphill():
+    def answer(H, w0, learning_rate, tol=1e-6, max_steps=200):
+        w = w0
+        for steps in range(max_steps + 1):
+            if w @ H @ w <= tol * (w0 @ H @ w0):
+                return steps
+            w = w - learning_rate * H @ w
+            return np.inf
+
+    (diagnosis,) = judge(EXERCISES["gradient_descent_steps"], answer).diagnoses
+    assert "the loop ends after its first step" in diagnosis.summary
+    assert "behind the loop" in diagnosis.hint
+
+
 def test_the_eigenvalue_without_its_root_is_named():
     def answer(X, eps=1e-5):
         Xc = X - X.mean(axis=0)

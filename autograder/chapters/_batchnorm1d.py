@@ -555,6 +555,60 @@ class AveragesAsKerasDoes(Layer):
             setattr(self, name, np.copy(state[name]))
 
 
+@mistake(earns=17, hint=f"{CONVENTION_HINT} {BIASED_HINT}")
+class AveragesAltogetherAsKerasDoes(Layer):
+    """The momentum weighs the old value, and the running variance gathers the biased one."""
+
+    names = ("gamma", "beta", "running_mean", "running_var", "num_batches_tracked")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum, self.training = eps, momentum, True
+        self.gamma, self.beta = np.ones(num_features), np.zeros(num_features)
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+        self.num_batches_tracked = 0
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+    def forward(self, x):
+        if self.training:
+            mean, var = self._learn(x)
+        else:
+            mean, var = self.running_mean, self.running_var
+        std = np.sqrt(var + self.eps)
+        x_hat = (x - mean) / std
+        self.cache = x_hat, self.gamma / std, self.training
+        return self.gamma * x_hat + self.beta
+
+    def _learn(self, x):
+        if len(x) < 2:
+            raise ValueError("training needs more than one sample")
+        self.num_batches_tracked += 1
+        new = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self.running_mean = new * self.running_mean + (1 - new) * mean
+        self.running_var = new * self.running_var + (1 - new) * var
+        return mean, var
+
+    def backward(self, dy):
+        x_hat, scale, training = self.cache
+        dgamma, dbeta = (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+        dx = dy
+        if training:
+            dx = dy - dbeta / len(dy) - x_hat * dgamma / len(dy)
+        return scale * dx, dgamma, dbeta
+
+    def state_dict(self):
+        return {name: np.copy(getattr(self, name)) for name in self.names}
+
+    def load_state_dict(self, state):
+        for name in self.names:
+            setattr(self, name, np.copy(state[name]))
+
+
 @mistake(earns=19, hint=BIASED_HINT)
 class GathersTheBiasedVariance(Layer):
     """The running variance gathers the biased variance, which divides by N, not by N - 1."""
@@ -3610,6 +3664,7 @@ EXERCISE = Exercise(
     ),
     mistakes=(
         AveragesAsKerasDoes,
+        AveragesAltogetherAsKerasDoes,
         GathersTheBiasedVariance,
         NormalizesWithTheUnbiasedVariance,
         LearnsInInference,

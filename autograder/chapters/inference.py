@@ -125,6 +125,15 @@ def update_in_the_convention_of_keras(running_mean, running_var, x, momentum=0.1
     )
 
 
+@mistake(hint=f"{CONVENTION_HINT} {BIASED_HINT}")
+def update_altogether_as_in_keras(running_mean, running_var, x, momentum=0.1):
+    """The momentum weighs the old value, and the running variance gathers the biased one."""
+    return (
+        momentum * running_mean + (1 - momentum) * x.mean(axis=0),
+        momentum * running_var + (1 - momentum) * x.var(axis=0),
+    )
+
+
 @mistake(hint=OVERWRITE_HINT)
 def update_overwrites(running_mean, running_var, x, momentum=0.1):
     """The batch's statistics replace the running ones; nothing is averaged."""
@@ -1920,6 +1929,7 @@ CHAPTER = Chapter(
             ),
             mistakes=(
                 update_in_the_convention_of_keras,
+                update_altogether_as_in_keras,
                 update_overwrites,
                 update_averages_the_deviations,
                 update_mixes_in_the_deviation,

@@ -1628,6 +1628,49 @@ class SharesOneNormalization(Network):
 
 
 @mistake(
+    earns=10.0,
+    hint="A ReLU has no parameters, but for its backward pass it keeps where its input was positive. One object cannot keep that of two layers: make a new ReLU for each.",
+)
+class SharesOneActivation(Network):
+    """All hidden layers share one ReLU, which knows its last input only."""
+
+    def __init__(self, weights):
+        self.layers = []
+        relu = ReLU()
+        for W in weights[:-1]:
+            self.layers += [Linear(W), BatchNorm(W.shape[1]), relu]
+        self.layers.append(Linear(weights[-1], np.zeros(weights[-1].shape[1])))
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def backward(self, dy):
+        for layer in self.layers[::-1]:
+            dy = layer.backward(dy)
+        return dy
+
+    def fit(self, x, labels, rate, batches):
+        self.train()
+        losses = []
+        for rows in batches:
+            loss, dlogits = cross_entropy(self.forward(x[rows]), labels[rows])
+            self.backward(dlogits)
+            for p, dp in zip(self.parameters(), self.gradients()):
+                p -= rate * dp
+            losses.append(float(loss))
+        return losses
+
+    def predict(self, x):
+        was_training = self.training
+        self.eval()
+        classes = self.forward(x).argmax(axis=1)
+        self.switch(was_training)
+        return classes
+
+
+@mistake(
     earns=15.0,
     hint="A prediction must not depend on who else is in the batch. Switch to inference mode before the forward pass, with `self.eval()`: setting `self.training` alone does not reach the layers.",
 )
@@ -2153,6 +2196,48 @@ class StepsOnCopies(Network):
             for p, dp in zip(self.parameters(), self.gradients()):
                 p = p - rate * dp
             losses.append(float(loss))
+        return losses
+
+    def predict(self, x):
+        was_training = self.training
+        self.eval()
+        classes = self.forward(x).argmax(axis=1)
+        self.switch(was_training)
+        return classes
+
+
+@mistake(
+    earns=11.0,
+    hint="Each batch is a step of its own: the loop that changes the parameters belongs into the loop over the batches, after `backward`.",
+)
+class StepsOnceAtTheEnd(Network):
+    """There is one step, after the last batch, with the gradients of that batch alone."""
+
+    def __init__(self, weights):
+        self.layers = []
+        for W in weights[:-1]:
+            self.layers += [Linear(W), BatchNorm(W.shape[1]), ReLU()]
+        self.layers.append(Linear(weights[-1], np.zeros(weights[-1].shape[1])))
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def backward(self, dy):
+        for layer in self.layers[::-1]:
+            dy = layer.backward(dy)
+        return dy
+
+    def fit(self, x, labels, rate, batches):
+        self.train()
+        losses = []
+        for rows in batches:
+            loss, dlogits = cross_entropy(self.forward(x[rows]), labels[rows])
+            self.backward(dlogits)
+            losses.append(float(loss))
+        for p, dp in zip(self.parameters(), self.gradients()):
+            p -= rate * dp
         return losses
 
     def predict(self, x):
@@ -3117,6 +3202,27 @@ def returns_the_place_of_the_best(start, training, validation, rates, steps=5):
         "accuracies": accuracies,
         "diverged": diverged,
         "best": rates.index(min(sound)[1]) if sound else None,
+    }
+
+
+@mistake(
+    earns=4.0,
+    hint="Look up what stands at that place in `rates`. And `argmax` takes the first of equals, also "
+    "of the zeros of runs that all diverged: see to both.",
+)
+def returns_the_place_of_the_largest_accuracy(start, training, validation, rates, steps=5):
+    """`best` is what `argmax` says of the accuracies, a place in the list, not the rate."""
+    accuracies, diverged = [], []
+    for rate in rates:
+        network = copy.deepcopy(start)
+        losses = train(network, *training, rate, steps)
+        failed = not losses[-1] <= losses[0]
+        accuracies.append(0.0 if failed else accuracy(network, *validation))
+        diverged.append(failed)
+    return {
+        "accuracies": accuracies,
+        "diverged": diverged,
+        "best": int(np.argmax(accuracies)),
     }
 
 
@@ -4579,6 +4685,7 @@ CHAPTER = Chapter(
                 BuildsOneHiddenLayer,
                 HasNoOutputBias,
                 SharesOneNormalization,
+                SharesOneActivation,
                 PredictsInTrainingMode,
                 StaysInInferenceMode,
                 AlwaysGoesBackToTraining,
@@ -4592,6 +4699,7 @@ CHAPTER = Chapter(
                 TrainsInInferenceMode,
                 StepsUphill,
                 StepsOnCopies,
+                StepsOnceAtTheEnd,
                 TrainsTheMatricesOnly,
                 SharesTheStepBetweenSamples,
                 TrainsOnAllRows,
@@ -4636,6 +4744,7 @@ CHAPTER = Chapter(
                 takes_the_first_of_equals,
                 takes_the_largest_of_equals,
                 returns_the_place_of_the_best,
+                returns_the_place_of_the_largest_accuracy,
                 returns_the_best_accuracy,
                 takes_the_worst,
                 takes_the_largest_of_the_worst,

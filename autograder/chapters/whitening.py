@@ -1197,11 +1197,12 @@ def halves_the_gradient(H, w0, learning_rate, tol=1e-6, max_steps=200):
 
 
 @mistake(
-    hint="The gradient points uphill: subtract it. If you do, the loss grew for another reason: look "
-    "at the formula of the gradient, and at the size of the step."
+    hint="The gradient points uphill: subtract it. If you do, see that `return np.inf` stands behind "
+    "the loop, not in it, where the first step would be the last; and look at the formula of the "
+    "gradient, and at the size of the step."
 )
 def climbs(H, w0, learning_rate, tol=1e-6, max_steps=200):
-    """The loss grows to the end, as it does when the gradient is added."""
+    """Only a start at the target is found: the loss grows, or the loop ends after its first step."""
     target = tol * (w0 @ H @ w0)
     w = w0
     for steps in range(max_steps + 1):
