@@ -279,6 +279,37 @@ def test_curvature_falls_with_the_square_of_the_length():
     np.testing.assert_allclose(long * 25, one, rtol=1e-6)
 
 
+def turns_and_lengths(momentum, start, steps=3000, rate=0.1, decay=0.01):
+    """Weights whose gradient is random, orthogonal to them, and as long as they are short."""
+    rng = np.random.default_rng(0)
+    w = rng.normal(size=(20, 100))
+    w *= start / np.linalg.norm(w, axis=1, keepdims=True)
+    step, turns, lengths = np.zeros_like(w), [], []
+    for _ in range(steps):
+        g = rng.normal(size=w.shape) / 10
+        square = (w * w).sum(axis=1, keepdims=True)
+        g = (g - (g * w).sum(axis=1, keepdims=True) / square * w) / np.sqrt(square)
+        step = momentum * step + g + decay * w
+        old, w = w, w - rate * step
+        lengths.append(np.linalg.norm(w, axis=1))
+        cosine = (old * w).sum(axis=1) / np.linalg.norm(old, axis=1) / lengths[-1]
+        turns.append(np.arccos(np.clip(cosine, -1, 1)))
+    return scale.rms(np.array(turns[-500:])[:, None]), np.mean(lengths, axis=1)
+
+
+def test_momentum_turns_by_less_and_balances_ten_times_sooner():
+    """What the page says of common settings, beside its formula for plain SGD."""
+    until = {}
+    for momentum, divisor, faster in ((0.0, 1.0, 1), (0.9, 1.9, 10)):
+        # Begun at twice the length of the balance, ‖w‖⁴ = η‖g‖²/2λ.
+        balance = (faster * 0.1 / 0.02) ** 0.25
+        (angle,), lengths = turns_and_lengths(momentum, start=2 * balance)
+        assert angle == pytest.approx(np.sqrt(2 * 0.1 * 0.01 / divisor), rel=0.02)
+        assert lengths[-500:].mean() == pytest.approx(balance, rel=0.02)
+        until[momentum] = np.argmax(lengths < 1.1 * balance)
+    assert until[0.0] / until[0.9] == pytest.approx(10, rel=0.2)
+
+
 def test_rms_is_over_time_and_units():
     values = np.array([[[3.0, 4.0]], [[0.0, 5.0]]])
     np.testing.assert_allclose(scale.rms(values), [np.sqrt(50 / 4)])
