@@ -48,11 +48,10 @@ from autograder.verdict import Failure, Lost, Verdict, class_names, message_of
 
 Seed = int | Sequence[int]
 
-# Code that is installed, not written by a student: a line of it explains nothing.
-_LIBRARIES = (
-    "<frozen",
-    *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
-)
+# Code that is installed, not written by a student: a line of it explains nothing. Packages may be
+# in several folders, such as the user's and Debian's own, but all of these are called alike.
+_PYTHON = ("<frozen", *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib")))
+_PACKAGES = re.compile(r"[\\/](?:site|dist)-packages[\\/]")
 
 
 def judge(
@@ -364,9 +363,11 @@ def _where(error: BaseException) -> str:
     codes = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
     called = max((i for i, code in enumerate(codes) if code in ours), default=len(codes))
     frames = traceback.extract_tb(error.__traceback__)[called + 1 :]
-    return "".join(
-        traceback.format_list([f for f in frames if not f.filename.startswith(_LIBRARIES)][-20:])
-    )
+    return "".join(traceback.format_list([f for f in frames if not _installed(f.filename)][-20:]))
+
+
+def _installed(file: str) -> bool:
+    return file.startswith(_PYTHON) or _PACKAGES.search(file) is not None
 
 
 _FRAME = re.compile(r'^  File ".*", line (\d+), in .*(?:\n    (.*))?$', re.MULTILINE)

@@ -970,6 +970,21 @@ class TestFailures:
             "`return X / helper(0)`"
         )
 
+    @pytest.mark.parametrize(
+        "package",
+        [
+            "/home/ann/.local/lib/python3.12/site-packages/numpy/linalg/_linalg.py",
+            r"C:\Users\ann\AppData\Roaming\Python\Python312\site-packages\numpy\linalg\_linalg.py",
+            "/usr/lib/python3/dist-packages/numpy/linalg/_linalg.py",
+        ],
+    )
+    def test_the_line_is_the_students_wherever_packages_are_installed(self, package):
+        installed = {}
+        exec(compile("def inv(X):\n    return 1 / 0", package, "exec"), installed)
+        answer = {"inv": installed["inv"]}
+        exec(compile("def center(X):\n\n\n    return inv(X)", "cell-3", "exec"), answer)
+        assert ", in line 4" in details(judge(CENTER, answer["center"]))[0]
+
     def test_leaving_the_program_reads_as_if_it_had_happened_here(self):
         def answer(X):
             raise Failure(Verdict.ERROR, "None", kinds=("SystemExit",))
