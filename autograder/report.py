@@ -172,7 +172,8 @@ class Report:
         from rich.console import Console
 
         text = io.StringIO()
-        Console(file=text, width=96, color_system=None).print(self.__rich__())
+        # In a notebook, rich would show it there instead of writing it.
+        Console(file=text, width=96, color_system=None, force_jupyter=False).print(self.__rich__())
         return "\n".join(line.rstrip() for line in text.getvalue().rstrip().split("\n"))
 
     def _repr_html_(self) -> str:

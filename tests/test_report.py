@@ -143,6 +143,12 @@ def test_the_text():
     ]
 
 
+def test_the_text_is_the_same_in_a_notebook(monkeypatch):
+    """There `rich` shows what it should write, unless it is told not to."""
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    test_the_text()
+
+
 def test_the_text_does_not_say_the_same_twice_in_a_row():
     again = finding(Verdict.MISSING, detail="it is not written yet")
     text = str(report(again, again, finding(), again))
