@@ -62,7 +62,7 @@ def clear_errors(command: Command) -> Command:
                 )
             _stop(
                 f"this command needs the package {error.name}, which checking in a notebook does "
-                "not. Install all that grading needs: pip install '.[classroom]' in a copy of the "
+                'not. Install all that grading needs: pip install ".[classroom]" in a copy of the '
                 "course"
             )
         except OSError as error:
@@ -113,7 +113,7 @@ def catalog(
 ) -> None:
     """List chapters, exercises, points, probes and mistakes."""
     if as_json:
-        print(json.dumps([_catalog(c) for c in chapters()], indent=2, ensure_ascii=False))
+        print(json.dumps([_catalog(c) for c in chapters()], indent=2))  # ASCII: whole everywhere
         return
     for subject in chapters():
         points = number(sum(e.points for e in subject.exercises))

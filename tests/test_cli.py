@@ -81,6 +81,9 @@ class TestCatalog:
                     m.name for m in exercise.mistakes
                 ]
 
+    def test_json_is_whole_in_every_encoding(self):
+        assert autograder("catalog", "--json").output.isascii()
+
     def test_json_is_nothing_but_json_in_a_pipe(self):
         code = "import sys; from autograder.cli import app; sys.argv[0] = 'autograder'; app()"
         command = [sys.executable, "-c", code, "catalog", "--json"]
@@ -251,7 +254,7 @@ class TestErrors:
         _not_yet_imported(monkeypatch, "classroom")
         monkeypatch.setitem(sys.modules, "nbformat", None)
         stopped(autograder("verify", SLUGS[0]), "needs the package nbformat")
-        stopped(autograder("check", "some.ipynb"), "pip install '.[classroom]'")
+        stopped(autograder("check", "some.ipynb"), 'pip install ".[classroom]"')
 
     @pytest.mark.parametrize("module", ["fcntl", "resource"])
     def test_what_windows_does_not_have_cannot_be_installed(self, module, monkeypatch):
