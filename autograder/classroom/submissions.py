@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +27,7 @@ import orjson
 from nbformat import NotebookNode
 
 from autograder.classroom import cells
-from autograder.classroom.release import read_source, source_path, students_version
+from autograder.classroom.release import CourseError, read_source, source_path, students_version
 from autograder.sandbox.wire import clean
 
 MAX_BYTES = 30_000_000
@@ -247,6 +248,9 @@ def find_submissions(submitted: Path, assignment: str) -> list[Handed]:
 
     A student's folder without the notebook is one, too: reading it says so. A folder that is a link
     has a `problem`: what it leads to may be the work of someone else.
+
+    Raises:
+        CourseError: a name that Python does not read as UTF-8 here; it would be another student's.
     """
     if not submitted.is_dir():
         return []
@@ -259,6 +263,11 @@ def find_submissions(submitted: Path, assignment: str) -> list[Handed]:
         path = folder / assignment / f"{assignment}.ipynb"
         student, problem = _spelt_out(folder.name, taken), ""
         if student != folder.name:
+            if (encoding := sys.getfilesystemencoding()) != "utf-8":
+                raise CourseError(
+                    f"{submitted} has names that are not ASCII, and this shell's locale reads them "
+                    f"as {encoding}: run the same command again with PYTHONUTF8=1 before it"
+                )
             problem = "the name of the student's folder is not UTF-8: rename it"
         elif folder.is_symlink() or path.parent.is_symlink():
             problem = "the student's folder is a link, not a folder"
@@ -304,13 +313,29 @@ def misplaced(submitted: Path, assignment: str) -> list[Path]:
         if os.path.isfile(entry):
             found.append(entry)
         elif not entry.is_symlink() and not _is_locked(place := entry / assignment):
-            found += (path for path in _entries(entry) if path != place or not os.path.isdir(path))
+            found += (
+                path
+                for path in _entries(entry)
+                if not _is_same(path, place) or not os.path.isdir(path)
+            )
             notebook = place / f"{assignment}.ipynb"
             if os.path.isfile(notebook) and not place.is_symlink():
                 found += (
-                    path for path in _entries(place) if path != notebook and os.path.isfile(path)
+                    path
+                    for path in _entries(place)
+                    if not _is_same(path, notebook) and os.path.isfile(path)
                 )
     return [path for path in found if _is_like(path, assignment)]
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Whether two paths in one folder are the same: to macOS's disks, `A` and `a` are."""
+    if path.name.casefold() != other.name.casefold():
+        return False
+    try:
+        return os.path.samestat(path.lstat(), other.lstat())
+    except OSError:
+        return False
 
 
 def lost_on_nbgrader(submissions: Iterable[Handed]) -> list[Path]:

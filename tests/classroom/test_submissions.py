@@ -7,6 +7,8 @@ import copy
 import json
 import os
 import random
+import subprocess
+import sys
 import tempfile
 import time
 import tracemalloc
@@ -92,6 +94,26 @@ def test_what_lies_beside_a_submission_is_named(submitted):
     assert set(misplaced(submitted, SLUG)) == set(beside)
     (folder / NOTEBOOK).unlink()  # reading it names the other one
     assert misplaced(submitted, SLUG) == [submitted / "eve" / NOTEBOOK]
+
+
+def test_what_is_found_by_another_case_of_its_name_lies_where_it_should(submitted, monkeypatch):
+    """As on the disks of macOS."""
+    for path in (f"ann/{SLUG.upper()}/{NOTEBOOK}", f"bob/{SLUG}/{SLUG.upper()}.ipynb"):
+        (submitted / path).parent.mkdir(parents=True)
+        (submitted / path).write_bytes(b"")
+
+    def any_case(real):
+        def found(path, *arguments, **options):
+            actual = next((p for p in there if p.casefold() == str(path).casefold()), path)
+            return real(actual, *arguments, **options)
+
+        return found
+
+    there = [str(path) for path in submitted.rglob("*")]
+    for name in ("stat", "lstat"):
+        monkeypatch.setattr(os, name, any_case(getattr(os, name)))
+    assert [handed.problem for handed in find_submissions(submitted, SLUG)] == ["", ""]
+    assert misplaced(submitted, SLUG) == []
 
 
 def test_folders_that_nbgrader_does_not_find_are_named(submitted):
@@ -269,6 +291,18 @@ class TestFiles:
         (found,) = read_all(submitted)
         assert found.student.encode("utf-8")
         assert found.problem == "the name of the student's folder is not UTF-8: rename it"
+
+    @pytest.mark.parametrize("student", ["ann", "Zoë"])
+    def test_a_locale_that_reads_names_otherwise_grades_nobody_as_another(self, student, tmp_path):
+        put(tmp_path, student)
+        code = f"find_submissions(Path(), {SLUG!r})"
+        code = f"from pathlib import Path; from {submissions.__name__} import *; {code}"
+        ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+        env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **ascii_only}
+        command = [sys.executable, "-c", code]
+        ended = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, check=False)
+        refused = b"CourseError: . has names that are not ASCII" in ended.stderr
+        assert (ended.returncode == 0) is (student == "ann") is not refused
 
     def test_two_names_that_are_no_text_are_two_students(self, submitted):
         """The gradebook takes no student twice: it could not be written for anybody."""
