@@ -129,7 +129,10 @@ def _packages(names: Sequence[str]) -> list[str]:
 
 def _environment(scratch: str) -> dict[str, str]:
     """Return the parent's whole environment: only where fonts are known is inherited."""
-    one_thread = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    one_thread = (
+        *("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
+        "VECLIB_MAXIMUM_THREADS",  # macOS, whose threads do not survive a fork either
+    )
     environment = {
         "PATH": "/usr/bin:/bin",
         "LANG": "C.UTF-8",
