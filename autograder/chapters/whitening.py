@@ -1647,6 +1647,21 @@ def pca_in_the_order_of_eig(X, eps=1e-5):
     """The columns stand in the order of `np.linalg.eig`, which is none."""
     X = X - X.mean(axis=0)
     eigenvalues, U = np.linalg.eig(X.T @ X / len(X))
+    eigenvalues, U = eigenvalues.real, U.real  # complex from NumPy 2.5 on
+    return X @ U / np.sqrt(eigenvalues + eps)
+
+
+@mistake(
+    earns=5,
+    hint="From NumPy 2.5 on, `np.linalg.eig` always returns complex numbers. A covariance is symmetric: "
+    "`np.linalg.eigh` returns real ones, sorted upwards.",
+)
+def pca_in_complex_numbers(X, eps=1e-5):
+    """The result is complex, as are the eigenvectors of `np.linalg.eig`."""
+    X = X - X.mean(axis=0)
+    eigenvalues, U = np.linalg.eig(X.T @ X / len(X))
+    order = np.argsort(eigenvalues.real)[::-1]
+    eigenvalues, U = eigenvalues[order].astype(complex), U[:, order].astype(complex)
     return X @ U / np.sqrt(eigenvalues + eps)
 
 
@@ -2192,6 +2207,7 @@ CHAPTER = Chapter(
                 pca_rotates_back,
                 pca_in_rising_order,
                 pca_in_the_order_of_eig,
+                pca_in_complex_numbers,
                 pca_sorts_only_the_eigenvalues,
                 pca_sorts_only_the_eigenvectors,
                 pca_of_the_correlation,
