@@ -9,6 +9,7 @@ import os
 import pickle
 import signal
 import sys
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -36,7 +37,11 @@ _AT_HAND = 2
 
 
 def warm_up() -> None:
-    """Have the judges' imports begin, beside whatever this process does next."""
+    """Have the judges' imports begin, beside whatever this process does next.
+
+    Raises:
+        CourseError: the folder for temporary files has a name too long for sockets in it.
+    """
     if _METHOD == "forkserver":
         from multiprocessing import forkserver, resource_tracker
 
@@ -47,6 +52,15 @@ def warm_up() -> None:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             forkserver.ensure_running()
+        except OSError as error:
+            if "path too long" not in str(error):
+                raise
+            from autograder.classroom.release import CourseError
+
+            raise CourseError(
+                f"the folder for temporary files, {tempfile.gettempdir()}, has too long a name: "
+                "run the same command again with TMPDIR=/tmp before it"
+            ) from error
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

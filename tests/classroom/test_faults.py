@@ -263,6 +263,22 @@ def test_an_interrupt_while_the_judges_server_begins_is_heard(monkeypatch):
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="Python itself may take another folder")
+def test_a_long_name_of_the_temporary_folder_is_said_in_a_sentence(few, tmp_path):
+    folder = tmp_path / ("long" * 25)
+    folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "autograder", "grade", SLUG, "--course", few],
+        env={**os.environ, "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "has too long a name" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
 def belongs(process: psutil.Process, course: Path) -> bool:
     """Whether a process is one of a run: a judge, a warm parent, a worker."""
     with contextlib.suppress(psutil.Error):
