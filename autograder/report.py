@@ -11,7 +11,7 @@ import functools
 import html
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,7 +62,7 @@ class Finding:
     verdict: Verdict
     detail: str = ""
     hidden: bool = False
-    where: Mask | None = None
+    where: Mask | None = field(default=None, compare=False)  # an array: `==` gives many truths
     diagnosis: Diagnosis | None = None
 
     @classmethod

@@ -143,6 +143,11 @@ def test_the_text():
     ]
 
 
+def test_reports_with_pictures_can_be_compared():
+    pictured = [report(finding(Verdict.WRONG, where=np.array([True, False]))) for _ in range(2)]
+    assert pictured[0] == pictured[1] != MIXED
+
+
 def test_the_text_is_the_same_in_a_notebook(monkeypatch):
     """There `rich` shows what it should write, unless it is told not to."""
     monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
