@@ -103,9 +103,10 @@ def counts_within_any_margin(f, rng):
 def a_value_on_the_threshold_is_not_saturated(f, rng):
     """A value exactly `margin` away from an end is not counted: "nearer than" is strict. `a` may have any shape."""
     a = np.array([[-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75]])
+    a = np.append(a, rng.choice(a[0], size=(1, rng.integers(1, 8))), axis=1)
     b = np.array([-1.0, -0.5, 0.0, 0.25, 0.5, 0.999])
     return {
-        "the saturated fraction of -1, -¾, -½, -¼, 0, ¼, ½, ¾ for margin=¼": f(a, margin=0.25),
+        "the saturated fraction of quarters from -1 to ¾ for margin=¼": f(a, margin=0.25),
         "the saturated fraction of the six values -1, -½, 0, ¼, ½, 0.999": f(b),
         "the same in an array of shape (2, 1, 3, 1)": f(b.reshape(2, 1, 3, 1)),
     }
@@ -1804,6 +1805,11 @@ def _listed(result):
     return [*result] if isinstance(result, tuple) else result
 
 
+def _differ(clipped, grads):
+    """Whether clipping did anything: what stays as it is anyway is no merit."""
+    return any(bool(np.any(c != g)) for c, g in zip(clipped, grads))
+
+
 def global_norm(grads):
     return np.sqrt(sum(np.sum(np.square(g)) for g in grads))
 
@@ -1822,17 +1828,24 @@ def long_gradients_are_shortened(f, rng):
 def short_gradients_stay(f, rng):
     """If the global norm is at most `max_norm`, the gradients stay as they are."""
     # A sum of entries that are not squared is negative, and has no root.
-    grads = [-np.sign(g.sum()) * g for g in gradients(rng, 3.0)]
-    return {"the gradients": _listed(f([g.copy() for g in grads], 7.0))}
+    grads, long = [-np.sign(g.sum()) * g for g in gradients(rng, 3.0)], gradients(rng, 30.0)
+    return {
+        "the gradients": _listed(f([g.copy() for g in grads], 7.0)),
+        "whether longer ones change": _differ(f([g.copy() for g in long], 2.0), long),
+    }
 
 
 @probe(1)
 def zero_gradients_stay_zero(f, rng):
     """Gradients that are all zero stay zero: no NaN, no error."""
-    others = f(gradients(rng, 30.0), 2.0)
+    # Without squares, too, a sum of these is large.
+    long, short = [np.abs(g) for g in gradients(rng, 30.0)], gradients(rng, 3.0)
+    others = f([g.copy() for g in long], 2.0)
+    lengthened = _differ(f([g.copy() for g in short], 7.0), short)
     return {
         "the gradients": _listed(f([np.zeros((3, 2)), np.zeros(2)], 1.0)),
-        "others do not become zero": any(bool(np.any(g != 0)) for g in others),
+        "others do not become zero": any(bool(np.any(np.abs(g) > 1e-6)) for g in others),
+        "whether any others change": _differ(others, long) or lengthened,
     }
 
 
@@ -1901,7 +1914,6 @@ def lengthens_all_but_zero(grads, max_norm):
 
 
 @mistake(
-    earns=3,
     hint="Does the list that you return hold the shortened arrays? `g = g * factor` in a loop gives a "
     "new array a name, and puts it nowhere.",
 )
