@@ -360,7 +360,7 @@ def same_average_in_keras(f, rng):
 def small_momentum_in_keras(f, rng):
     """Momenta near 0 keep their digits, and 0 and 1 are momenta, too."""
     return {
-        "the momentum of Keras for 0.0004": f(0.0004),
+        "the momentum of Keras for one below 0.0005": f(int(rng.integers(101, 500)) / 1_000_000),
         "the momentum of Keras for 0": outcome(lambda: f(0.0)),
         "the momentum of Keras for 1": outcome(lambda: f(1.0)),
     }
@@ -1522,6 +1522,22 @@ def moved_by_training(network, names, rng, n):
     }
 
 
+def freezes_at_all(f, rng):
+    """Whether five layers have other entries than before, besides their numbers and their locks.
+
+    A network that comes back as it was learns, too, and no number is changed.
+    """
+    given = pretrained(rng)
+    network = answered(f, given, 5)
+    numbers = (*PARAMETERS, *STATISTICS, "locked")
+    return any(
+        repr(new[name]) != repr(old[name])
+        for new, old in zip(network, given, strict=True)
+        for name in old
+        if name not in numbers
+    )
+
+
 @probe(2)
 def parameters_of_frozen_layers_stay(f, rng):
     """Training goes on, but leaves W, b, γ and β of the first n layers alone, weight decay included."""
@@ -1561,6 +1577,7 @@ def other_layers_go_on(f, rng):
         **values(given, STATISTICS),
         **moved(before, after),
         **{f"{name} in the next epoch": what for name, what in next_epoch.items()},
+        "whether any layer is frozen": freezes_at_all(f, rng),
     }
 
 
@@ -1591,7 +1608,10 @@ def stays_frozen_in_the_next_epoch(f, rng):
 @probe(1)
 def freezing_keeps_the_network(f, rng):
     """No number in the network is changed by freezing; frozen statistics are those that were learned."""
-    return values(answered(f, pretrained(rng), 5), (*PARAMETERS, *STATISTICS))
+    return {
+        **values(answered(f, pretrained(rng), 5), (*PARAMETERS, *STATISTICS)),
+        "whether any layer is frozen": freezes_at_all(f, rng),
+    }
 
 
 @probe(1, hidden=True)
@@ -1643,7 +1663,6 @@ def freezes_only_the_parameters(network, n):
 
 
 @mistake(
-    earns=2,
     hint="A lock keeps `train_mode` away, and no more. Read which entries of a layer `forward` and "
     "`training_step` ask for, and change those as well.",
 )

@@ -2721,6 +2721,11 @@ def each_rate_starts_afresh(f, rng):
     }
 
 
+def shuffled(rng, *rates):
+    """These rates, in any order."""
+    return tuple(float(rate) for rate in rng.permutation(rates))
+
+
 def truths(values):
     """A list of truth values; the numbers 0 and 1 are as good."""
     if not isinstance(values, list):
@@ -2735,7 +2740,8 @@ def diverged_runs_are_marked(f, rng):
     _, validation = sweepable(rng)
     # At rates where training diverges, it does not on these.
     faint = (1e-3 * validation[0], validation[1])
-    found = f({**start}, training, validation, RATES, steps=5)
+    rates = RATES[:: rng.choice([1, -1])]  # nobody knows before where they stand
+    found = f({**start}, training, validation, rates, steps=5)
     accuracies = found["accuracies"]
     kinds = {
         "rose, and fell again": recovers,
@@ -2746,7 +2752,7 @@ def diverged_runs_are_marked(f, rng):
     for kind, is_so in kinds.items():
         other, other_training, rate = run_that(is_so, rng)
         moving[f"which runs diverged, of one whose losses {kind}, and one at 0.01"] = truths(
-            f(other, other_training, validation, (rate, 0.01), steps=5)["diverged"]
+            f(other, other_training, validation, shuffled(rng, rate, 0.01), steps=5)["diverged"]
         )
     return {
         "which runs diverged": truths(found["diverged"]),
@@ -2754,10 +2760,10 @@ def diverged_runs_are_marked(f, rng):
             f({**start}, training, validation, WILD, steps=5)["diverged"]
         ),
         "which runs of one step at rates 1000 and 0.01 diverged": truths(
-            f({**start}, training, faint, (1000.0, 0.01), steps=1)["diverged"]
+            f({**start}, training, faint, shuffled(rng, 1000.0, 0.01), steps=1)["diverged"]
         ),
         "the accuracies of the runs at the large rates": (
-            None if accuracies is None else [accuracies[i] for i in (1, 4)]
+            None if accuracies is None else [accuracies[rates.index(r)] for r in (1e200, 1000.0)]
         ),
         **moving,
     }
@@ -2771,30 +2777,40 @@ def after(rate, start, training):
 
 
 def worth_learning(rng):
-    """A problem, and a validation set for which training at 0.4 surely helps."""
+    """A problem, a validation set for which training at 0.4 surely helps, and one for which none does.
+
+    In the latter, what is learned is wrong: the best network is the one that learned least.
+    """
     while True:  # most problems are like this
         start, training = sweepable(rng)
         _, alike = sweepable(rng)
         if accuracy(after(0.4, start, training), *alike) > accuracy(start, *alike) + 0.1:
-            return start, training, alike
+            answers = (np.maximum(training[0] @ start["W1"], 0) @ start["W2"]).argmax(axis=1)
+            return start, training, alike, (training[0], answers)
 
 
 @probe(2)
 def best_by_validation(f, rng):
     """The best rate is the one of the highest validation accuracy."""
-    start, training, alike = worth_learning(rng)
-    # Here, what is learned is wrong: the best network is the one that learned least.
-    answers = (np.maximum(training[0] @ start["W1"], 0) @ start["W2"]).argmax(axis=1)
+    start, training, alike, wrong = worth_learning(rng)
     return {
         # In several orders: a rate that is best in another way is not the same in all of them.
         "the best rate when learning helps": [
             f({**start}, training, alike, rates)["best"]
             for rates in ((1e-6, 0.4, 1e-5), (0.4, 1e-6, 1e-5), (1e-5, 1e-6, 0.4))
         ],
-        "the best rate when learning harms": f(
-            {**start}, training, (training[0], answers), (0.9, 0.5, 1e-6, 0.7)
-        )["best"],
+        "the best rate when learning harms": f({**start}, training, wrong, (0.9, 0.5, 1e-6, 0.7))[
+            "best"
+        ],
     }
+
+
+def always_the_smallest(f, rng):
+    """Whether the smallest rate is the best when learning helps, and when it harms: it is cheap to say so."""
+    start, training, alike, wrong = worth_learning(rng)
+    helps = f({**start}, training, alike, (1e-6, 1e-5, 0.4))["best"]
+    harms = f({**start}, training, wrong, (0.9, 0.5, 1e-6, 0.7))["best"]
+    return helps == harms == 1e-6
 
 
 @probe(1)
@@ -2809,7 +2825,10 @@ def a_diverged_run_never_wins(f, rng):
     answers = (np.maximum(x @ sound["W1"], 0) @ sound["W2"]).argmax(axis=1)
     zeros = (x[answers > 0][:30], np.zeros(30, dtype=int))
     orders = ((1e200, 0.01, 1e201), (0.01, 1e201, 1e200), (1e201, 1e200, 0.01))
-    return {"the best rate": [f({**start}, training, zeros, rates)["best"] for rates in orders]}
+    return {
+        "the best rate": [f({**start}, training, zeros, rates)["best"] for rates in orders],
+        "whether the smallest is always the best": always_the_smallest(f, rng),
+    }
 
 
 @probe(1)
@@ -2820,7 +2839,10 @@ def equally_good_rates(f, rng):
         start, training = sweepable(rng)
     rates = (3e-6, 2e-6, 1e-6, 4e-6)
     found = f(start, training, training, rates, steps=2)
-    return {"the best of four rates that change next to nothing": found["best"]}
+    return {
+        "the best of four rates that change next to nothing": found["best"],
+        "whether the smallest is always the best": always_the_smallest(f, rng),
+    }
 
 
 @probe(1, hidden=True)
@@ -2828,7 +2850,15 @@ def all_runs_diverged(f, rng):
     """When all runs diverged there is no best rate: None."""
     start, training = sweepable(rng)
     found = f(start, training, training, (1e200, 1e201))
-    return {"the best rate": found["best"], "which runs diverged": truths(found["diverged"])}
+    start, training = sweepable(rng)
+    sound = f(start, training, training, (0.4,), steps=10)
+    return {
+        "the best rate": found["best"],
+        "which runs diverged": truths(found["diverged"]),
+        "the best rate when a run did not diverge": (
+            None if sound["best"] is None else "there is one"
+        ),
+    }
 
 
 @mistake(
