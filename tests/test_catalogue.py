@@ -6,6 +6,7 @@ in that chapter's file.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from pathlib import Path
 
@@ -322,6 +323,79 @@ def takes_the_size_of_the_bias(b, gamma, beta, mean, var):
     return gamma, beta, mean - np.abs(b), var
 
 
+def standardized(*axes):
+    """Random numbers with mean 0 and deviation 1 over these axes, as far as there are any."""
+
+    def fill(shape):
+        numbers = np.random.default_rng(1).normal(size=shape)
+        over = tuple(axis for axis in axes if axis < len(shape) and shape[axis] > 1)
+        numbers = numbers - numbers.mean(axis=over, keepdims=True)
+        return numbers / numbers.std(axis=over, keepdims=True) if over else numbers
+
+    return fill
+
+
+def white(shape):
+    """Random numbers without means or correlations, where a table can hold them."""
+    numbers = standardized(0)(shape)
+    tall = len(shape) == 2 and shape[0] > shape[1] > 1
+    return np.linalg.qr(numbers)[0] * np.sqrt(shape[0]) if tall else numbers
+
+
+# What may stand where numbers are asked.
+FILLS = {
+    "zeros": np.zeros,
+    "ones": np.ones,
+    "next to nothing": lambda shape: np.full(shape, 1e-12),
+    "infinity": lambda shape: np.full(shape, np.inf),
+    "others each time": np.random.default_rng(1).standard_normal,
+    "standardized columns": standardized(0),
+    "standardized rows": standardized(1, 2, 3),
+    "white": white,
+}
+
+
+def filled(value, fill):
+    """A value of the same form, with other numbers in it, and no words."""
+    if isinstance(value, dict):
+        return {key: filled(v, fill) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(filled(v, fill) for v in value)
+    if isinstance(value, np.ndarray):
+        with np.errstate(invalid="ignore"):
+            return fill(value.shape).astype(value.dtype)
+    if isinstance(value, str):
+        return ""
+    # Nor does it tell where there is no number, or none that is whole, or finite.
+    return bool(fill(())) if isinstance(value, (bool, np.bool_)) else float(fill(()))
+
+
+def hollow(reference, change):
+    """An answer of which no more than the form is the reference's: `change(result, arguments)`."""
+
+    def result_of(function, args, kwargs):
+        with contextlib.suppress(Exception):  # to refuse an argument, one has to look at it
+            return change(function(*args, **kwargs), (*args, *kwargs.values()))
+
+    class Hollow:
+        def __init__(self, *args, **kwargs):
+            self.whole = reference(*args, **kwargs)
+
+        def __getattr__(self, name):
+            if name.startswith("__"):
+                raise AttributeError(name)
+            value = getattr(self.whole, name)
+            if not callable(value):
+                return change(value, ())
+            if name == "fit":
+                return lambda *args: value(*args) and self
+            return lambda *args, **kwargs: result_of(value, args, kwargs)
+
+    if isinstance(reference, type):
+        return Hollow
+    return lambda *args, **kwargs: result_of(reference, args, kwargs)
+
+
 # Answers that are not in the catalogue, what they earn, and seeds with which they once earned more,
 # or less, than with others; some once earned the same too much with all.
 UNKNOWN = [
@@ -481,6 +555,17 @@ def test_an_empty_answer_earns_nothing(slug, exercise):
 
     assert judge(exercise, empty).earned == 0
     assert judge(exercise, lambda *a, **k: None).earned == 0
+
+
+@pytest.mark.parametrize(("slug", "exercise"), EXERCISES)
+def test_an_answer_that_computes_nothing_earns_next_to_nothing(slug, exercise):
+    changes = {name: lambda r, _, fill=fill: filled(r, fill) for name, fill in FILLS.items()}
+    for i in range(3):
+        changes[f"argument {i}"] = lambda _, arguments, i=i: copy.deepcopy(arguments[i])
+    for name, change in changes.items():
+        report = judge(exercise, hollow(exercise.reference, change))
+        earned = [finding.probe for finding in report.findings if finding.earned]
+        assert report.earned <= exercise.points / 20, (name, earned)
 
 
 @pytest.mark.parametrize(("slug", "exercise"), EXERCISES)
