@@ -1,5 +1,7 @@
 """The chapter on the backward pass: right references, and mistakes that are caught and named."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -290,3 +292,8 @@ def test_an_error_that_is_the_tolerance_is_accepted(seed):
     report = judge(exercise, strict, seed=seed)
     assert report.earned == 9
     assert [d.mistake for d in report.diagnoses] == ["wants_to_be_below_the_tolerance"]
+
+
+def test_what_is_said_of_the_jacobian_names_nothing_that_it_does_not_have():
+    for known in EXERCISES["batchnorm_jacobian"].mistakes:
+        assert not {"cache", "dx", "dy", "y"} & set(re.findall(r"\w+", known.summary + known.hint))

@@ -276,8 +276,9 @@ def staged_without_the_variance_path(dy, cache):
 
 @mistake(
     earns=11,
-    hint="Two paths meet at the centered input: dcentered is their sum already, and dx needs only the "
-    "path through the mean besides. What comes through the variance adds nothing to dmean.",
+    hint="Two paths meet at the centered input: dcentered has to hold the sum of both, and then dx "
+    "needs only the path through the mean besides. What comes through the variance adds "
+    "nothing to dmean.",
 )
 def staged_adds_the_variance_path_to_dx(dy, cache):
     """dcentered holds the direct path only; what comes back through the variance is added in dx."""
@@ -1376,7 +1377,11 @@ def changes_dy(dy, cache):
     return dy, dgamma, dbeta
 
 
-@mistake(earns=11, hint=IN_PLACE_HINT)
+@mistake(
+    earns=11,
+    hint='`a = cache["x_hat"]` makes no copy, so `a *= …` writes into the cache. `a * …` makes a '
+    "new array.",
+)
 def changes_the_cache(dy, cache):
     """x_hat is changed in place inside the cache, so that a second call gives something else."""
     dgamma, dbeta = (dy * cache["x_hat"]).sum(axis=0), dy.sum(axis=0)
@@ -1561,7 +1566,7 @@ def goes_back_image_by_image(dy, cache):
 @mistake(
     earns=3,
     hint="All pixels of a channel share one mean and one variance: the means in dx run over the "
-    "axes (0, 2, 3), as they did in the forward pass.",
+    "axes (0, 2, 3), as they did in the forward pass, with `keepdims=True`.",
 )
 def goes_back_pixel_by_pixel(dy, cache):
     """The means in dx run over the samples only, separately for each pixel."""
@@ -1783,7 +1788,10 @@ def eval_dgamma_from_batch_statistics(dy, cache):
     return dx, (dy * x_hat).sum(axis=0), dy.sum(axis=0)
 
 
-@mistake(earns=3, hint="γ multiplies x̂: divide x - running_mean by the standard deviation, too.")
+@mistake(
+    earns=3,
+    hint="γ multiplies x̂: divide x - running_mean by the root of `running_var + eps`, too.",
+)
 def eval_dgamma_from_centered(dy, cache):
     """dgamma sums dy times x - running_mean, which is centered, but not divided by the deviation."""
     dx = cache["gamma"] / np.sqrt(cache["running_var"] + cache["eps"]) * dy
@@ -1813,7 +1821,10 @@ def eval_divides_dx_by_the_variance(dy, cache):
     return cache["gamma"] / var * dy, dgamma, dy.sum(axis=0)
 
 
-@mistake(earns=1, hint="`running_var` is a variance. The layer divided by its root.")
+@mistake(
+    earns=1,
+    hint="`running_var` is a variance. The layer divided by the root of `running_var + eps`.",
+)
 def eval_divides_by_the_variance(dy, cache):
     """The running variance divides where its root should."""
     var = cache["running_var"] + cache["eps"]
@@ -2087,6 +2098,26 @@ def divides_by_h(name, x, dy, dx, h=1e-5, tolerance=1e-6):
         up[i] += h
         down[i] -= h
         numerical[i] = (dy * (f(up) - f(down))).sum() / h
+    size = max(np.linalg.norm(dx), np.linalg.norm(numerical), 1e-3)
+    error = np.linalg.norm(dx - numerical) / size
+    return bool(error <= tolerance), float(error)
+
+
+@mistake(
+    earns=3,
+    hint="Division and multiplication go from left to right: `/ 2 * h` halves, and multiplies by h. Put "
+    "2 * h in parentheses.",
+)
+def misses_the_parentheses_of_2h(name, x, dy, dx, h=1e-5, tolerance=1e-6):
+    """The difference is divided by 2 and multiplied by h: parentheses are missing around 2 * h."""
+    f = FUNCTIONS[name]
+    x = np.array(x, dtype=np.float64)
+    numerical = np.empty_like(x)
+    for i in np.ndindex(x.shape):
+        up, down = x.copy(), x.copy()
+        up[i] += h
+        down[i] -= h
+        numerical[i] = (dy * (f(up) - f(down))).sum() / 2 * h
     size = max(np.linalg.norm(dx), np.linalg.norm(numerical), 1e-3)
     error = np.linalg.norm(dx - numerical) / size
     return bool(error <= tolerance), float(error)
@@ -2449,14 +2480,22 @@ def jacobian_with_a_large_eps(f, rng):
     }
 
 
-@mistake(earns=1, hint=NO_VARIANCE_HINT)
+@mistake(
+    earns=1,
+    hint="Moving one sample changes the variance of the batch, and with it every normalized value. "
+    "Follow that path, too: it adds a multiple of x_hat to each column.",
+)
 def jacobian_without_the_variance(x, eps=1e-5):
     """The path through the variance is missing."""
     N = len(x)
     return (np.eye(N) - 1 / N) / np.sqrt(x.var() + eps)
 
 
-@mistake(earns=0, hint=NO_MEAN_HINT)
+@mistake(
+    earns=0,
+    hint="Moving one sample moves the batch mean, and with it every normalized value. Follow that "
+    "path, too: a constant added to all samples changes nothing, so each row must sum to 0.",
+)
 def jacobian_without_the_mean(x, eps=1e-5):
     """The path through the mean is missing."""
     N = len(x)
@@ -2465,7 +2504,10 @@ def jacobian_without_the_mean(x, eps=1e-5):
     return (np.eye(N) - np.outer(x_hat, x_hat) / N) / std
 
 
-@mistake(hint=CONSTANTS_HINT)
+@mistake(
+    hint="Mean and variance are computed from x, so they move when x moves. Two more paths lead "
+    "from x_hat back to x, one through each of them.",
+)
 def jacobian_of_constant_statistics(x, eps=1e-5):
     """Mean and variance are treated as constants: the Jacobian is diagonal."""
     return np.eye(len(x)) / np.sqrt(x.var() + eps)
@@ -2519,7 +2561,11 @@ def jacobian_adds_the_variance_term(x, eps=1e-5):
     return (np.eye(N) - 1 / N + np.outer(x_hat, x_hat) / N) / std
 
 
-@mistake(earns=2, hint=EPS_HINT)
+@mistake(
+    earns=2,
+    hint="x_hat is normalized by `np.sqrt(var + eps)`: eps belongs under the root wherever you "
+    "divide by the standard deviation.",
+)
 def jacobian_without_eps(x, eps=1e-5):
     """eps is left out."""
     N = len(x)
@@ -2751,6 +2797,7 @@ CHAPTER = Chapter(
             mistakes=(
                 takes_forward_differences,
                 divides_by_h,
+                misses_the_parentheses_of_2h,
                 ignores_dy,
                 moves_all_entries_at_once,
                 measures_the_absolute_error,

@@ -29,12 +29,13 @@ WHOLE_HINT = (
 )
 SAMPLE_HINT = (
     "The batch is all that there is to normalize, so the squared deviations are divided by N. "
-    "Dividing by N - 1 (`ddof=1`) leaves the result too small by √((N-1)/N), and fails for N = 1."
+    "Dividing by N - 1 (`ddof=1`) makes the variance too large by a factor of N/(N-1), and "
+    "fails for N = 1."
 )
 ONE_PASS_HINT = (
-    "E[x²] - E[x]² subtracts two nearly equal numbers when the mean is large: for a mean of 10⁴ "
-    "the squares are near 10⁸, where float32 numbers lie 8 apart, and the variance is lost. "
-    "Subtract the mean first, then square."
+    "E[x²] - E[x]² subtracts two nearly equal numbers when the mean is large: for a mean of "
+    "10⁴ the squares are near 10⁸, where float32 numbers lie 8 apart, and the variance is "
+    "lost. Subtract the mean first, then square: there is no second term then."
 )
 KEEPDIMS_HINT = (
     "`keepdims=True` helps with broadcasting inside a function, but what you return should have "
@@ -203,8 +204,8 @@ def variance_in_one_pass(x):
 
 @mistake(
     earns=6,
-    hint="More digits only move the problem: float64 has 16 of them, and a mean of 10⁹ uses up all. "
-    "Subtract the mean first, then square.",
+    hint="More digits only move the problem: float64 has 16 of them, and a mean of 10⁹ uses up "
+    "all. Subtract the mean first, then square: there is no second term then.",
 )
 def variance_in_one_pass_with_more_digits(x):
     """The variance is computed as E[x²] - E[x]² in float64, which fails for still larger means."""
@@ -319,8 +320,8 @@ def variance_takes_a_detour_through_float32(x):
 
 @mistake(
     earns=6,
-    hint="`dtype=np.float32` makes NumPy compute in 24 bits what the batch has in 53. Leave it away: "
-    "the dtype of the batch is the right one.",
+    hint="`dtype=np.float32` makes NumPy compute in 24 bits what the batch has in 53. Leave it "
+    "out: the dtype of the batch is the right one.",
 )
 def variance_sums_in_float32(x):
     """The sums are formed in float32, also for a float64 batch, and lose half of its digits."""
@@ -639,7 +640,10 @@ def adds_eps_squared(x, gamma, beta, eps=1e-5):
     return gamma * x_hat + beta, x_hat
 
 
-@mistake(earns=10, hint="ε is added to the variance, so the root covers both, and both only once.")
+@mistake(
+    earns=10,
+    hint="ε is added to the variance first; then one root is taken, that of the sum.",
+)
 def adds_the_root_of_eps(x, gamma, beta, eps=1e-5):
     """The root is taken of σ² and of ε separately, and the two roots are added."""
     x_hat = (x - x.mean(axis=0)) / (np.sqrt(x.var(axis=0)) + np.sqrt(eps))
@@ -769,8 +773,8 @@ def subtracts_x_from_the_mean(x, gamma, beta, eps=1e-5):
 
 @mistake(
     earns=2,
-    hint="`x.std()` is a root already: the root of it is the fourth root of the variance's square. "
-    "Under the root stands the variance, `x.var()`.",
+    hint="`x.std()` is a root already: the root of it is the fourth root of the variance. Under "
+    "the root stands the variance itself, `x.var()`.",
 )
 def takes_the_root_twice(x, gamma, beta, eps=1e-5):
     """The standard deviation stands under the root, where the variance belongs."""
@@ -1143,8 +1147,8 @@ def normalizes_each_image(x, gamma, beta, eps=1e-5):
 
 @mistake(
     earns=2,
-    hint="A convolution applies the same filter everywhere, so all pixels of a channel are values of "
-    "one feature. Reduce over H and W, too: axes 0, 2 and 3.",
+    hint="A convolution applies the same filter everywhere, so all pixels of a channel are values "
+    "of one feature. Reduce over H and W, too: axes 0, 2 and 3, with `keepdims=True`.",
 )
 def normalizes_each_pixel(x, gamma, beta, eps=1e-5):
     """Every pixel position has its own statistics over the batch: only axis 0 is reduced."""
@@ -1154,8 +1158,8 @@ def normalizes_each_pixel(x, gamma, beta, eps=1e-5):
 
 @mistake(
     earns=0,
-    hint="Axes (0, 1, 2) are right for images with channels last, (N, H, W, C). Here the channels are "
-    "axis 1, so axes 0, 2 and 3 are reduced.",
+    hint="Axes (0, 1, 2) are right for images with channels last, (N, H, W, C). Here the channels "
+    "are axis 1, so axes 0, 2 and 3 are reduced, with `keepdims=True`.",
 )
 def reduces_as_if_channels_came_last(x, gamma, beta, eps=1e-5):
     """Axes (0, 1, 2) are reduced, as for images with channels last: one mean per column of pixels."""
@@ -1179,7 +1183,8 @@ def normalizes_all_channels_of_an_image(x, gamma, beta, eps=1e-5):
 
 @mistake(
     earns=0,
-    hint="Channels differ, and each needs its own mean and variance: reduce over axes 0, 2 and 3.",
+    hint="Channels differ, and each needs its own mean and variance: reduce over axes 0, 2 and 3, "
+    "with `keepdims=True`.",
 )
 def normalizes_all_images_together(x, gamma, beta, eps=1e-5):
     """One mean and one variance of all numbers serve all channels."""
@@ -1189,8 +1194,8 @@ def normalizes_all_images_together(x, gamma, beta, eps=1e-5):
 
 @mistake(
     earns=0,
-    hint="In `(N, C, H, W)` the channels are axis 1, not the last one: average over the axes "
-    "`(0, 2, 3)`. Channels come last in TensorFlow.",
+    hint="In `(N, C, H, W)` the channels are axis 1, not the last one: average over the axes `(0, "
+    "2, 3)`, with `keepdims=True`. Channels come last in TensorFlow.",
 )
 def takes_the_channels_for_the_last_axis(x, gamma, beta, eps=1e-5):
     """Mean and variance run over the axes (0, 1, 2), as if the channels came last."""
@@ -1200,8 +1205,9 @@ def takes_the_channels_for_the_last_axis(x, gamma, beta, eps=1e-5):
 
 @mistake(
     earns=1,
-    hint="In memory N comes before C: `reshape(C, -1)` cuts the batch into C pieces of mixed channels. "
-    "Move the channels to the front with `swapaxes(0, 1)` first, and back at the end.",
+    hint="In memory N comes before C: `reshape(C, -1)` cuts the batch into C pieces of mixed "
+    "channels. Move the channels to the front with `swapaxes(0, 1)` first; on the way back, "
+    "reshape to (C, N, H, W) and exchange the axes again.",
 )
 def cuts_the_batch_into_channels(x, gamma, beta, eps=1e-5):
     """x is reshaped to (C, N·H·W) without moving the channels first, which mixes them up."""
@@ -1214,7 +1220,8 @@ def cuts_the_batch_into_channels(x, gamma, beta, eps=1e-5):
 @mistake(
     earns=0,
     hint="`reshape` keeps the numbers in their order in memory, where C comes before H and W. Move "
-    "the channels to the end with `transpose(0, 2, 3, 1)` first, and back at the end.",
+    "the channels to the end with `transpose(0, 2, 3, 1)` first; on the way back, reshape to "
+    "(N, H, W, C) and move them to their place again.",
 )
 def reshapes_without_transposing(x, gamma, beta, eps=1e-5):
     """x is reshaped to (N·H·W, C) without moving the channels last, which mixes them up."""
@@ -1476,8 +1483,9 @@ def only_drops_the_bias(b, gamma, beta, mean, var):
 
 @mistake(
     earns=0,
-    hint="The bias is added before the normalization and β after it, so they are not interchangeable: "
-    "the normalization removes b. Look at where else b is hidden: in the kept mean.",
+    hint="The bias is added before the normalization and β after it, so they are not "
+    "interchangeable: the normalization removes b. Leave β as it is, and look at where b is "
+    "hidden: in the kept mean.",
 )
 def adds_the_bias_to_beta(b, gamma, beta, mean, var):
     """The bias is added to β."""
@@ -1496,8 +1504,9 @@ def subtracts_the_bias_from_beta(b, gamma, beta, mean, var):
 
 @mistake(
     earns=0,
-    hint="On its way to the output b is divided by √(σ² + ε), too; and even then β would be right for "
-    "the kept statistics only. Look at where else b is hidden: in the kept mean.",
+    hint="On its way to the output b is divided by √(σ² + ε), too; and even then β would be right "
+    "for the kept statistics only. Leave β as it is, and look at where b is hidden: in the "
+    "kept mean.",
 )
 def adds_gamma_times_the_bias_to_beta(b, gamma, beta, mean, var):
     """γ·b is added to β."""

@@ -34,12 +34,12 @@ COMPUTED_ZERO_HINT = (
     "max and min are equal, and use 1 there."
 )
 IN_PLACE_HINT = (
-    "`X -= m` and `X[:] = ...` write into the caller's array, and the caller will use it again. "
-    "`X - m` makes a new array."
+    "`X -= m`, `X /= s` and `X[:] = ...` write into the caller's array, and the caller will "
+    "use it again. `X - m` makes a new array."
 )
 WHOLE_NUMBER_HINT = (
-    "`zeros_like(X)` and `X.copy()` take over the dtype of X; for whole numbers every result is "
-    "cut down to one. Let the arithmetic make the array, or ask for dtype=float."
+    "`zeros_like(X)` and `X.copy()` take over the dtype of X; if X holds whole numbers, every "
+    "result loses its decimals. Let the arithmetic make the array, or ask for dtype=float."
 )
 ROWS_HINT = (
     "A feature is a column: its statistics run down the rows, along axis 0, and there is one for "
@@ -54,9 +54,14 @@ RANGE_PARENTHESES_HINT = (
     "high - low, in parentheses."
 )
 EPSILON_HINT = (
-    "A constant added to the spread changes every answer a little, and a feature in small units a "
-    "lot: with a spread of 1e-6, an epsilon of 1e-8 is one per cent. Treat a spread of zero as the "
-    "special case that it is."
+    "A constant added to the spread changes every answer a little, and a feature in small "
+    "units a lot: with a spread of 1e-6, an epsilon of 1e-8 is one per cent. Treat a column "
+    "that never varies as the special case that it is: its max and min are equal."
+)
+KEPT_EPSILON_HINT = (
+    "A constant beside the deviation, or a floor under it, changes what becomes of features "
+    "in small units. Leave it out: use 1 where a column's max and min are equal, and the "
+    "deviation itself elsewhere."
 )
 FLOOR_HINT = (
     "Small is not zero: lengths of nanometres, in metres, lie 1e-9 apart. `spread < 1e-8` and "
@@ -333,7 +338,8 @@ def stretches_by_the_upper_bound(X, feature_range=(0, 1)):
 
 @mistake(
     earns=6,
-    hint="Beginning at a is half of it. The range [a, b] has the length b - a: stretch by that.",
+    hint="Beginning at a is half of it. The range [a, b] has the length b - a: stretch by that "
+    "before you shift by a.",
 )
 def forgets_to_stretch(X, feature_range=(0, 1)):
     """The result begins at a, but is not stretched to the length b - a."""
@@ -829,7 +835,11 @@ def standardizes_the_whole_matrix(X):
     return (X - X.mean()) / X.std()
 
 
-@mistake(earns=5, hint=ZERO_DIVISION_HINT)
+@mistake(
+    earns=5,
+    hint="A column that never varies has no spread to divide by: 0/0 is NaN. Divide it by 1. Its "
+    "*computed* deviation need not be 0, so ask whether max and min are equal.",
+)
 def standardizing_divides_by_zero(X):
     """A constant column is divided by its standard deviation of zero."""
     return (X - X.mean(axis=0)) / X.std(axis=0)
@@ -1288,7 +1298,7 @@ class ScalerSetsConstantColumnsToZero:
         return Z * self.scale_ + self.mean_
 
 
-@mistake(earns=10, hint=COMPUTED_ZERO_HINT)
+@mistake(earns=10, hint=KEPT_EPSILON_HINT)
 class ScalerAddsAnEpsilon:
     """A small constant is added to the standard deviation, or is its least value, to avoid 0/0."""
 
@@ -1557,7 +1567,10 @@ def divides_the_test_split_by_its_own_deviation(X_train, X_test):
     return (X_train - mean) / std(X_train), (X_test - mean) / std(X_test)
 
 
-@mistake(hint="The statistics come from the wrong split: exchange X_test for X_train.")
+@mistake(
+    hint="The statistics come from the wrong split: compute them from X_train, and use them for "
+    "both.",
+)
 def fits_on_the_test_split(X_train, X_test):
     """The statistics come from the test split."""
     constant = X_test.max(axis=0) == X_test.min(axis=0)
@@ -1632,7 +1645,7 @@ def splits_set_constant_columns_to_zero(X_train, X_test):
     return tuple(np.where(constant, 0.0, (X - mean) / std) for X in (X_train, X_test))
 
 
-@mistake(earns=6, hint=COMPUTED_ZERO_HINT)
+@mistake(earns=6, hint=KEPT_EPSILON_HINT)
 def splits_add_an_epsilon(X_train, X_test):
     """A small constant is added to the standard deviation, or is its least value, to avoid 0/0."""
     mean, std = X_train.mean(axis=0), X_train.std(axis=0) + 1e-8

@@ -125,7 +125,7 @@ def counts_the_lower_end_only(a, low=-1.0, high=1.0, margin=0.005):
 
 
 @mistake(
-    hint="Low *or* high: `|`, not `&`. No value lies near both ends, and none lies beyond one."
+    hint="Low *or* high: `|`, not `&`. No value lies near both ends, and none lies beyond an end.",
 )
 def asks_for_both_ends_at_once(a, low=-1.0, high=1.0, margin=0.005):
     """No value is ever counted, as when it has to be near both ends at once."""
@@ -181,7 +181,8 @@ def knows_tanh_only(a, low=-1.0, high=1.0, margin=0.005):
 
 @mistake(
     earns=3,
-    hint="`low` and `high` are arguments: for a sigmoid the lower end is 0, not -1.",
+    hint="`low` and `high` are arguments: for a sigmoid the lower end is 0, not -1, and the range "
+    "has the length 1, not 2.",
 )
 def takes_the_ends_as_minus_one_and_one(a, low=-1.0, high=1.0, margin=0.005):
     """The ends are taken to be -1 and 1, whatever `low` and `high` are."""
@@ -247,7 +248,12 @@ def asks_whether_the_mean_is_saturated(a, low=-1.0, high=1.0, margin=0.005):
     return np.mean((mean < low + room) | (mean > high - room))
 
 
-@mistake(earns=4, hint="Nearer than the margin means strictly: use < and >, not <= and >=.")
+@mistake(
+    earns=4,
+    hint="Nearer than the margin means strictly: a value on the threshold is not saturated. "
+    "Compare with < and >, not <= and >=; the other way round if you count the unsaturated "
+    "ones.",
+)
 def counts_the_threshold_too(a, low=-1.0, high=1.0, margin=0.005):
     """A value exactly on the threshold is counted."""
     room = margin * (high - low)
@@ -616,7 +622,7 @@ def counts_the_input_as_a_layer(X, weights, activation):
 @mistake(
     earns=6,
     hint="A sigmoid is flat near 0 and near 1, so its thresholds are 0.005 and 0.995. |h| > 0.99 "
-    "belongs to tanh.",
+    "belongs to tanh, and so do the ends that `saturated_fraction` has by default.",
 )
 def uses_the_ends_of_tanh_for_sigmoid(X, weights, activation):
     """Sigmoid layers are measured with the thresholds of tanh."""
@@ -890,6 +896,26 @@ def takes_the_slope_of_the_layer_below(X, weights, activation, upstream):
 
 
 @mistake(
+    earns=6,
+    hint="h is tanh(u) already, and so the slope is 1 - h². 1 - tanh(h)² applies tanh twice.",
+)
+def applies_tanh_twice_in_its_slope(X, weights, activation, upstream):
+    """The slope of tanh is evaluated at the activation h instead of the pre-activation u."""
+    layers = [X]
+    for W in weights:
+        u = layers[-1] @ W
+        f = {"relu": np.maximum(u, 0), "tanh": np.tanh(u), "sigmoid": 1 / (1 + np.exp(-u))}
+        layers.append(f[activation])
+    gradient = upstream
+    norms = [np.linalg.norm(gradient)]
+    for W, h in zip(weights[::-1], layers[::-1]):
+        slope = {"relu": h > 0, "tanh": 1 - np.tanh(h) ** 2, "sigmoid": h * (1 - h)}[activation]
+        gradient = (gradient * slope) @ W.T
+        norms.append(np.linalg.norm(gradient))
+    return np.array(norms[::-1])
+
+
+@mistake(
     earns=3,
     hint="1 - h² and h(1 - h) want the *output* of the activation, h = f(u). With the pre-activation "
     "in its place, slopes even become negative.",
@@ -934,8 +960,8 @@ def takes_the_slope_of_the_layer_before(X, weights, activation, upstream):
 
 
 @mistake(
-    hint="On the way back through h = f(u), u = h' W, the slope of f comes before the weights. Multiply "
-    "by it first, then by W transposed."
+    hint="Forward, the weights come first and then f. On the way back it is the other way round: "
+    "multiply by the slope of f first, then by W transposed.",
 )
 def applies_the_slope_after_the_weights(X, weights, activation, upstream):
     """Each layer's slope multiplies what comes out of its weights, not what goes into them."""
@@ -974,8 +1000,8 @@ def forgets_to_transpose_the_weights(X, weights, activation, upstream):
 
 
 @mistake(
-    hint="Backward means last layer first: the first matrix that the gradient meets is "
-    "`weights[-1]`."
+    hint="Backward means last layer first: the gradient first meets the slope of the last layer, "
+    "and then `weights[-1]`. Go through both from the end.",
 )
 def meets_the_first_layer_first(X, weights, activation, upstream):
     """On the way back, the layers are visited in forward order."""
@@ -1257,7 +1283,7 @@ def uses_the_slope_of_tanh_for_sigmoid(X, weights, activation, upstream):
     return np.array(norms[::-1])
 
 
-@mistake(earns=6, hint="The slope of tanh is 1 - tanh², with a square; 1 - tanh can exceed 1.")
+@mistake(earns=6, hint="The slope of tanh is 1 - h², with a square; 1 - h can exceed 1.")
 def forgets_the_square_in_the_slope_of_tanh(X, weights, activation, upstream):
     """The slope of tanh is taken as 1 - h, without the square."""
     layers = [X]
@@ -1320,11 +1346,11 @@ def gives_relu_the_slope_one_at_zero(X, weights, activation, upstream):
 
 @mistake(
     earns=8,
-    hint="The output of a ReLU is never negative, so h >= 0 is true everywhere. The slope is 1 where "
-    "h > 0 only.",
+    hint="The slope is 1 where h > 0, and 0 elsewhere. The output of a ReLU is never negative, so "
+    "that `h >= 0` is true everywhere.",
 )
 def gives_relu_the_slope_one_everywhere(X, weights, activation, upstream):
-    """ReLU's slope is taken as 1 where h >= 0, and that is everywhere."""
+    """ReLU's slope is taken as 1 everywhere, as it is when h >= 0 is asked."""
     layers = [X]
     for W in weights:
         u = layers[-1] @ W
@@ -1448,8 +1474,8 @@ def xavier_variance(fan_in, fan_out):
 
 
 @mistake(
-    hint="The variance is one over the *average* of fan_in and fan_out. In the average there is a 2, "
-    "which yours lacks."
+    hint="The variance is one over the *average* of fan_in and fan_out. Yours is one over their "
+    "sum, which is twice as large.",
 )
 def xavier_without_the_two(fan_in, fan_out):
     """The variance is one over the sum of both fans, where it is one over their average."""
@@ -1962,7 +1988,8 @@ def adds_the_norms(grads, max_norm):
 
 @mistake(
     earns=3,
-    hint="The factor is decided by the largest array alone; all of them belong under one root.",
+    hint="The factor is decided by the largest array alone; the squares of all of them belong "
+    "under one root.",
 )
 def takes_the_largest_norm(grads, max_norm):
     """The largest of the arrays' norms is used, where the norm of all together is asked."""
@@ -2000,7 +2027,7 @@ def takes_the_last_norm(grads, max_norm):
 
 @mistake(
     earns=3,
-    hint="The smallest array decides alone; all of them belong under one root.",
+    hint="The smallest array decides alone; the squares of all of them belong under one root.",
 )
 def takes_the_smallest_norm(grads, max_norm):
     """The smallest of the arrays' norms is used, where the norm of all together is asked."""
@@ -2170,6 +2197,7 @@ CHAPTER = Chapter(
             mistakes=(
                 forgets_the_slope,
                 applies_the_activation_twice_in_the_slope,
+                applies_tanh_twice_in_its_slope,
                 puts_the_pre_activation_into_the_slope,
                 takes_the_slope_of_the_layer_below,
                 takes_the_slope_of_the_layer_before,

@@ -323,7 +323,8 @@ def covariance_divides_by_d(X):
 @mistake(
     earns=2,
     hint="The variances are the diagonal only. Beside it stand the products of *different* "
-    "features, and these are what whitening is about: Xᵀ X has them all.",
+    "features, and these are what whitening is about: Xᵀ X of the centered table, divided by "
+    "N, has them all.",
 )
 def covariance_only_on_the_diagonal(X):
     """Only the variances are there; the entries beside the diagonal are zero."""
@@ -331,8 +332,8 @@ def covariance_only_on_the_diagonal(X):
 
 
 @mistake(
-    hint="`*` multiplies entry by entry and pairs each feature with itself only. The matrix "
-    "product Xᵀ @ X pairs each with each.",
+    hint="A variance pairs a feature with itself only, and so does `*`, entry by entry. The matrix "
+    "product Xᵀ @ X of the centered table pairs each with each.",
 )
 def variances_as_a_vector(X):
     """The result is the D variances, not a D×D matrix."""
@@ -624,7 +625,8 @@ def condition_wants_to_be_below(X):
 
 @mistake(
     earns=3,
-    hint="A zero eigenvalue makes κ infinite. Do not drop it: it is the answer.",
+    hint="A zero eigenvalue makes κ infinite: do not drop it, but return `np.inf` where there is "
+    "one.",
 )
 def condition_leaves_out_the_zeros(X):
     """Eigenvalues that count as zero are left out, and the smallest of the others divides."""
@@ -636,8 +638,8 @@ def condition_leaves_out_the_zeros(X):
 
 @mistake(
     earns=4,
-    hint="Whether a number is small depends on its unit: in kilometres, every variance of a "
-    "wine glass is below 1e-8. Compare with the largest eigenvalue.",
+    hint="Whether a number is small depends on its unit: in kilometres, every variance of a wine "
+    "glass is below 1e-8. Compare with 1e-12 times the largest eigenvalue.",
 )
 def condition_with_an_absolute_threshold(X):
     """Eigenvalues below a fixed number count as zero, whatever the unit of the data."""
@@ -670,7 +672,8 @@ def condition_of_the_rows(X):
 
 @mistake(
     earns=2,
-    hint="A determinant, or a sum, mixes all eigenvalues. Only the two extreme ones are asked.",
+    hint="A mean mixes all eigenvalues, as a sum or a determinant does. Only the two extreme ones "
+    "are asked.",
 )
 def condition_by_the_mean_eigenvalue(X):
     """The mean of all eigenvalues stands where the largest should."""
@@ -820,7 +823,8 @@ def limit_of_the_covariance(H):
 
 @mistake(
     earns=1,
-    hint="2/(λ_max + λ_min) is the *fastest* rate for a bowl. The limit is a little higher.",
+    hint="2/(λ_max + λ_min) is the *fastest* rate for a bowl. The limit is higher: the steepest "
+    "direction alone decides it.",
 )
 def the_fastest_rate(H):
     """The rate that converges fastest is returned, not the one where convergence ends."""
@@ -966,7 +970,8 @@ def waits_for_a_standstill(H, w0, learning_rate, tol=1e-6, max_steps=200):
 
 @mistake(
     earns=2,
-    hint="The start is w_0, after *no* step. Look at the loss before you take and count a step.",
+    hint="The start is w_0, after *no* step: count from 0, and look at the loss before you take "
+    "and count a step.",
 )
 def counts_one_step_too_many(H, w0, learning_rate, tol=1e-6, max_steps=200):
     """Every count is one too high: the start counts as the first step."""
@@ -1587,7 +1592,8 @@ def pca_adds_eps_squared(X, eps=1e-5):
 @mistake(
     earns=5,
     hint="The directions that do not vary still are columns of the result, filled with zeros. A "
-    "thin SVD, and a rule that drops small eigenvalues, lose them.",
+    "thin SVD, and a rule that drops small eigenvalues, lose them; `eigh` of the covariance "
+    "has all D.",
 )
 def pca_drops_directions(X, eps=1e-5):
     """Directions without variance are left out, so that the result has fewer columns than X."""
@@ -1597,8 +1603,9 @@ def pca_drops_directions(X, eps=1e-5):
 
 
 @mistake(
-    hint="U has a column for each row of X, and all of length 1, so that eps has no part in it. The "
-    "rows of Vt are the principal axes: turn X onto them, and divide by √(s²/N + eps).",
+    hint="U has a column for each row of X, and all of length 1, so that eps has no part in it. "
+    "Turn the centered table onto the eigenvectors of its covariance, and divide by √(λ + "
+    "eps).",
 )
 def pca_returns_the_left_singular_vectors(X, eps=1e-5):
     """The left singular vectors are returned, which are N columns, not D."""
@@ -1915,7 +1922,7 @@ def zca_divides_by_the_eigenvalue(X, eps=1e-5):
     return X @ U / (np.maximum(eigenvalues, 0) + eps) @ U.T
 
 
-@mistake(earns=1, hint="Multiplying by √λ colours the data twice. Divide.")
+@mistake(earns=1, hint="Multiplying by √λ stretches what is already long. Divide.")
 def zca_multiplies(X, eps=1e-5):
     """The coordinates are multiplied by the root of the eigenvalue."""
     X = X - X.mean(axis=0)
@@ -1994,8 +2001,8 @@ def zca_adds_eps_squared(X, eps=1e-5):
 
 @mistake(
     earns=5,
-    hint="Of X = U S Vᵀ you keep U Vᵀ: every variance is 1, as if eps were 0. Scale each direction by "
-    "1/√(λ + eps) instead.",
+    hint="Of X = U S Vᵀ you keep U Vᵀ: every variance is 1, as if eps were 0. Turn X onto the rows "
+    "of Vᵀ instead, divide by √(λ + eps) with λ = s²/N, and turn back.",
 )
 def zca_drops_the_singular_values(X, eps=1e-5):
     """The singular values are replaced by one number, and eps is not used."""
