@@ -284,6 +284,40 @@ def test_a_floor_under_the_divisor_is_told():
     assert "no spread could be smaller than 1e-05" in told("mean_normalize", mean_normalize)
 
 
+ADDED = "It is as if {:.3g} were added to the deviation of each column."
+FLOOR = "It is as if no deviation could be smaller than {:.3g}."
+
+
+@pytest.mark.parametrize(
+    ("rule", "eps", "sentence"),
+    [(np.add, eps, ADDED) for eps in (1e-10, 1e-8, 1e-6, 1e-5)]
+    + [(np.maximum, eps, FLOOR) for eps in (1e-8, 1e-6)],
+)
+def test_what_stands_beside_a_guard_is_told(rule, eps, sentence):
+    """A column that never varies is divided by 1, and all others by something with an epsilon."""
+
+    def scale(X):
+        return np.where(X.max(axis=0) == X.min(axis=0), 1, rule(X.std(axis=0), eps))
+
+    class Scaler:
+        def fit(self, X):
+            self.mean, self.scale = X.mean(axis=0), scale(X)
+            return self
+
+        def transform(self, X):
+            return (X - self.mean) / self.scale
+
+        def inverse_transform(self, Z):
+            return Z * self.scale + self.mean
+
+    def scale_splits(X_train, X_test):
+        scaler = Scaler().fit(X_train)
+        return scaler.transform(X_train), scaler.transform(X_test)
+
+    assert sentence.format(eps) in told("Scaler", Scaler)
+    assert sentence.format(eps) in told("scale_splits", scale_splits)
+
+
 @pytest.mark.parametrize("none", ["s < 1e-8", "s <= 1e-6", "np.isclose(s, 0)", "s.round(8) == 0"])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_small_spread_that_is_taken_for_none_is_named(none, seed):

@@ -188,10 +188,30 @@ def beside_one(rng):
     return 1 + steps * 2.0**-33
 
 
-def beside_the_first(scaled):
-    """The columns' deviations, divided by the first one's: a common factor is asked for elsewhere."""
+def beside_the_first(X, scaled):
+    """The columns' deviations, divided by the first one's: a common factor is asked for elsewhere.
+
+    They can say what was added to the divisors, or how small these could be: it is the same in all
+    columns.
+    """
+
+    def explain(expected, got):
+        if not are_numbers_like(expected, got):
+            return ""
+        with np.errstate(all="ignore"):
+            std = X.std(axis=0)
+            floor = (std / got)[1:]
+            added = (floor - std[1:]) / (1 - floor / std[0])
+        if not np.isfinite([floor, added]).all():
+            return ""
+        if np.ptp(floor) < 1e-6 * floor.min() and floor.mean() < 0.999 * std[0]:
+            return f"It is as if no deviation could be smaller than {floor.mean():.3g}."
+        if 0 < added.min() < 0.1 and np.ptp(added) < 1e-3 * added.min():
+            return f"It is as if {added.mean():.3g} were added to the deviation of each column."
+        return ""
+
     std = scaled.std(axis=0)
-    return std / std[0]
+    return Explained(std / std[0], explain)
 
 
 def whole_numbers(rng):
@@ -1033,7 +1053,7 @@ def scaler_survives_a_constant_column(C, rng):
         **seen,
         "the change of the other columns when the constant one is there": change,
         "the deviations for small numbers, beside that of the first column": beside_the_first(
-            third.transform(X.copy())
+            X, third.transform(X.copy())
         ),
     }
 
@@ -1496,7 +1516,7 @@ def splits_with_a_constant_column(f, rng):
         - others,
         "the change of the other test columns": without(test) - same,
         "the deviations for small numbers, beside that of the first column": beside_the_first(
-            f(small.copy(), small[:3].copy())[0]
+            small, f(small.copy(), small[:3].copy())[0]
         ),
     }
 
