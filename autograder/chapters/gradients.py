@@ -1533,7 +1533,7 @@ def xavier_with_a_product(fan_in, fan_out):
 
 
 @mistake(
-    hint="Average the fans, not their reciprocals: 1 over their average is 2/(fan_in + fan_out).",
+    hint="Average the fans, not their reciprocals: the variance is one over that average.",
 )
 def xavier_adds_the_reciprocals(fan_in, fan_out):
     """The reciprocals of the fans are added up, where the fans should be averaged."""
