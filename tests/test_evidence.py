@@ -345,6 +345,41 @@ def test_an_eps_in_the_effective_rate_is_named_whatever_its_size(eps):
     assert [d.mistake for d in report.diagnoses] == ["adds_an_eps_to_the_squared_norm"]
 
 
+def steps_that_add_up(X, y, w, step_sizes):
+    """What is left of `walks_in_place` with `w = w - eta * g` in place of `w -= eta * g`."""
+    known = EXERCISES["gradient_predictiveness"].reference(X, y, w, np.cumsum(step_sizes))
+    g = X.T @ (1 / (1 + np.exp(-X @ w)) - y) / len(y)
+    ends = [w - total * g for total in np.cumsum(step_sizes)]
+    changes = [X.T @ (1 / (1 + np.exp(-X @ v)) - y) / len(y) - g for v in ends]
+    ratios = [
+        np.linalg.norm(c) / np.linalg.norm(eta * g)
+        for c, eta in zip(changes, step_sizes, strict=True)
+    ]
+    return {**known, "smoothness": float(max(ratios))}
+
+
+def squares_without_a_root(norm, c, lr, decay, steps):
+    """What is left of `adds_the_lengths` when the squares are added, and no more."""
+    norms = [norm]
+    while len(norms) <= steps:
+        norms.append((norms[-1] - lr * decay * norms[-1]) ** 2 + (lr * c) ** 2 / norms[-1] ** 2)
+    known = EXERCISES["norm_equilibrium"].reference(norm, c, lr, decay, 0)
+    return {**known, "norms": np.array(norms)}
+
+
+@pytest.mark.parametrize(
+    ("exercise", "answer", "named"),
+    [
+        ("gradient_predictiveness", steps_that_add_up, "adds_up_the_steps"),
+        ("norm_equilibrium", squares_without_a_root, "forgets_the_root_of_pythagoras"),
+    ],
+)
+def test_half_a_repair_has_a_name_of_its_own(exercise, answer, named):
+    for seed in range(5):
+        report = judge(EXERCISES[exercise], answer, seed=seed)
+        assert [d.mistake for d in report.diagnoses] == [named]
+
+
 @pytest.mark.parametrize("seed", range(15))
 def test_an_angle_without_its_sign_always_shows(seed):
     def covariate_shift(*args):

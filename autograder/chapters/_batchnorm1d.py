@@ -23,15 +23,17 @@ TOLERANCE = Tolerance(relative=1e-6, absolute=1e-6)
 
 CONVENTION_HINT = (
     "In PyTorch's convention the momentum is the weight of the *new* value, so that 0.1 moves a tenth "
-    "of the way. Keras gives the name to the weight of the old value: its 0.9 is 0.1 here."
+    "of the way. Keras gives the name to the weight of the old value. Exchange the two weights, and "
+    "leave the default as it is."
 )
 OVERWRITE_HINT = (
     "One batch says little about the population. Move a fraction of the way towards it: "
     "(1 - momentum) of the old value plus momentum of the new one."
 )
 DEVIATION_HINT = (
-    "Average the variances and take the root when it is needed. The average of standard deviations is "
-    "smaller than the root of the average variance, so that inference would divide by too little."
+    "Average the variances, and leave the root to inference, which takes it when it divides. The "
+    "average of standard deviations is smaller than the root of the average variance, so that "
+    "inference would divide by too little."
 )
 COPY_PASTE_HINT = (
     "Each of the two statistics moves from its own old value to its own new one; compare the two lines "
@@ -1716,8 +1718,8 @@ class WeighsEveryBatchWithOne(Layer):
 @mistake(
     earns=22,
     hint=(
-        "The first batch has the weight 1, so that nothing is left of the start. Count the batch "
-        "before you divide by the count."
+        "The first batch has the weight 1, so that nothing is left of the start. Add 1 for a batch "
+        "once: to the count, before you divide by it as it is."
     ),
 )
 class CountsTheStartAsABatch(Layer):

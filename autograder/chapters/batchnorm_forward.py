@@ -43,7 +43,8 @@ KEEPDIMS_HINT = (
 )
 PROMOTION_HINT = (
     "float32 in, float32 out: networks are trained in float32, and a result in float64 would "
-    "double the memory of all that follows. Convert back with `astype(x.dtype)`, or do not convert."
+    "double the memory of all that follows. Do not convert, or convert the result back, to the dtype "
+    "that x had before: after `x = x.astype(...)` it has another."
 )
 IN_PLACE_HINT = (
     "`x -= mean` writes into the caller's array, and the caller will use it again. "

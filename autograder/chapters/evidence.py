@@ -151,7 +151,8 @@ def shift_without_a_hidden_layer(f, rng):
 
 @mistake(
     earns=3,
-    hint="All the layers before this one make their step, not only its neighbour: `k < layer`.",
+    hint="All the layers before this one make their step, not only its neighbour: those with an index "
+    "below `layer`.",
 )
 def moves_the_layer_before_only(X, Y, weights, layer, lr):
     """Only the layer just before this one is moved; those further down stay where they are."""
@@ -178,7 +179,7 @@ def moves_the_layer_before_only(X, Y, weights, layer, lr):
     earns=0,
     hint=(
         "The definition asks how much the layer's problem was changed *by the others*: its own "
-        "weights stay where they are. Index i below `layer`, not up to it."
+        "weights stay where they are. Indices below `layer`, not up to it."
     ),
 )
 def moves_the_layer_itself(X, Y, weights, layer, lr):
@@ -265,7 +266,7 @@ def moves_the_later_layers_too(X, Y, weights, layer, lr):
     earns=1,
     hint=(
         "G′ belongs to the layer's own weights and to new ones *before* it: those decide which "
-        "inputs the layer receives. Index i below `layer`, not above it."
+        "inputs the layer receives. Indices below `layer`, not above it."
     ),
 )
 def moves_the_later_layers_instead(X, Y, weights, layer, lr):
@@ -294,7 +295,7 @@ def moves_the_later_layers_instead(X, Y, weights, layer, lr):
     earns=2,
     hint=(
         "The layer just before this one moves, too: its index is `layer - 1`, which is below `layer`. "
-        "Move all layers with index i < layer, or the first `layer` of them."
+        "Move all layers with an index below `layer`: the first `layer` of them."
     ),
 )
 def leaves_out_the_layer_just_before(X, Y, weights, layer, lr):
@@ -1574,7 +1575,8 @@ def clips_the_probabilities(X, y, w, step_sizes):
 
 @mistake(
     earns=2,
-    hint="`w - eta * g` makes a new array; then all steps start at the same point.",
+    hint="`w - eta * g` makes a new array. Give it a name of its own, so that w stays where it is and "
+    "all steps start there.",
 )
 def walks_in_place(X, y, w, step_sizes):
     """The steps move w itself, so that each starts where the one before ended; with `w -= ηg`
@@ -1593,6 +1595,36 @@ def walks_in_place(X, y, w, step_sizes):
     losses, changes, slopes = [], [], []
     for eta in step_sizes:
         w -= eta * g
+        losses.append(loss(w))
+        changes.append(np.linalg.norm(gradient(w) - g))
+        slopes.append(changes[-1] / np.linalg.norm(eta * g))
+    return {
+        "loss_range": (float(min(losses)), float(max(losses))),
+        "gradient_range": (float(min(changes)), float(max(changes))),
+        "smoothness": float(max(slopes)),
+    }
+
+
+@mistake(
+    earns=3,
+    hint="After `w = w - eta * g` the next step begins at the new w. Give the end of a step a name of "
+    "its own, so that w stays where it is and all steps start there.",
+)
+def adds_up_the_steps(X, y, w, step_sizes):
+    """Each step starts where the one before ended, along the gradient of the first."""
+
+    def loss(w):
+        z = X @ w
+        return np.mean(np.logaddexp(0, z) - y * z)
+
+    def gradient(w):
+        p = (1 + np.tanh(X @ w / 2)) / 2
+        return X.T @ (p - y) / len(y)
+
+    g = gradient(w)
+    losses, changes, slopes = [], [], []
+    for eta in step_sizes:
+        w = w - eta * g
         losses.append(loss(w))
         changes.append(np.linalg.norm(gradient(w) - g))
         slopes.append(changes[-1] / np.linalg.norm(eta * g))
@@ -2032,8 +2064,26 @@ def decays_without_the_learning_rate(norm, c, lr, decay, steps):
 
 
 @mistake(
+    earns=5,
+    hint="What the squares of the two sides add up to is the square of ‖w′‖. Take the root before the "
+    "next step.",
+)
+def forgets_the_root_of_pythagoras(norm, c, lr, decay, steps):
+    """The squares of the two sides are added, and their root is not taken."""
+    norms = [norm]
+    for _ in range(steps):
+        norms.append(((1 - lr * decay) * norms[-1]) ** 2 + (lr * c / norms[-1]) ** 2)
+    equilibrium = (lr * c**2 / (decay * (2 - lr * decay))) ** 0.25
+    return {
+        "norms": np.array(norms),
+        "equilibrium": float(equilibrium),
+        "rotation": float(np.arccos(1 - lr * decay)),
+    }
+
+
+@mistake(
     earns=4,
-    hint="Take the root before the next step.",
+    hint="‖w‖² is what adds up; the norm is its root. Return the roots.",
 )
 def returns_squared_norms(norm, c, lr, decay, steps):
     """The squared norms are returned."""
@@ -2447,7 +2497,8 @@ def multiplies_the_other_gradient(X, W, C, a, eps):
 
 @mistake(
     earns=5,
-    hint="The output does not change when W is scaled, but the gradient does: g(aW) = g(W)/a.",
+    hint="The output does not change when W is scaled, but the gradient does: g(aW) = g(W)/a. Multiply "
+    "the gradient at aW by a.",
 )
 def forgets_the_factor_of_the_gradient(X, W, C, a, eps):
     """g(aW) is compared with g(W), without the factor a."""
@@ -2882,7 +2933,8 @@ def forgets_the_absolute_value_of_the_output(X, W, C, a, eps):
 
 @mistake(
     earns=6,
-    hint="A product of -1 is as far from 0 as one of 1: take absolute values before the maximum.",
+    hint="An inner product of -1 is as far from 0 as one of 1: take absolute values after the sum and "
+    "before the maximum.",
 )
 def forgets_the_absolute_value_of_the_products(X, W, C, a, eps):
     """`radial` is the largest ⟨w, g⟩ with its sign, so that large negative ones do not count."""
@@ -3050,8 +3102,8 @@ def factors_of_a_deep_stack(f, rng):
 @mistake(
     earns=4,
     hint=(
-        "h + F(h) has two paths to h, so its gradient has two parts: g itself, and g sent through F. "
-        "Add them."
+        "In a residual block h + F(h) has two paths to h, so its gradient has two parts: g itself, and "
+        "g sent through F. Add them there."
     ),
 )
 def forgets_the_skip_on_the_way_back(X, weights, upstream, residual, eps=1e-5):
@@ -3129,7 +3181,8 @@ def ignores_the_flag(X, weights, upstream, residual, eps=1e-5):
 
 @mistake(
     earns=2,
-    hint="With `residual=False` each layer computes max(y, 0) alone.",
+    hint="With `residual=False` each layer computes max(y, 0) alone, and on the way down the gradient "
+    "has no second path either.",
 )
 def always_adds_the_skip(X, weights, upstream, residual, eps=1e-5):
     """The layers have a skip connection, whatever `residual` says."""
@@ -3156,7 +3209,8 @@ def always_adds_the_skip(X, weights, upstream, residual, eps=1e-5):
     earns=4,
     hint=(
         "That is the block of the first residual networks, in which a ReLU sits on the skip path. "
-        "Here nothing does: h + max(y, 0)."
+        "Here nothing does: h + max(y, 0). On the way down, too, the slope of the ReLU belongs to the "
+        "branch alone, and depends on y alone."
     ),
 )
 def applies_relu_after_the_sum(X, weights, upstream, residual, eps=1e-5):
@@ -3338,7 +3392,8 @@ def forgets_relu_on_the_way_back(X, weights, upstream, residual, eps=1e-5):
 
 @mistake(
     earns=0,
-    hint="The layer is max(BN(h W), 0): normalize first.",
+    hint="The layer is max(BN(h W), 0): normalize first. On the way down it is the other way round: "
+    "first the slope of the ReLU, which depends on y, then back through the normalization.",
 )
 def normalizes_after_relu(X, weights, upstream, residual, eps=1e-5):
     """The ReLU comes before the normalization."""
@@ -4065,6 +4120,7 @@ CHAPTER = Chapter(
                 lets_the_exponential_overflow,
                 clips_the_probabilities,
                 walks_in_place,
+                adds_up_the_steps,
             ),
             alternatives=(
                 gradient_predictiveness_all_at_once,
@@ -4123,6 +4179,7 @@ CHAPTER = Chapter(
                 lets_gradients_grow_with_the_norm,
                 forgets_the_decay,
                 decays_without_the_learning_rate,
+                forgets_the_root_of_pythagoras,
                 returns_squared_norms,
                 leaves_out_the_start,
                 begins_after_the_first_step,

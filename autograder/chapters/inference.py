@@ -186,7 +186,7 @@ def update_gathers_the_biased_variance(running_mean, running_var, x, momentum=0.
 @mistake(
     earns=3,
     hint="The variance of the batch is too small, so the correction enlarges it: N/(N-1). `ddof=1` "
-    "does so by itself.",
+    "does the same, and needs no factor.",
 )
 def update_corrects_the_wrong_way(running_mean, running_var, x, momentum=0.1):
     """The biased variance is multiplied by (N-1)/N, where N/(N-1) makes it unbiased."""
@@ -1136,8 +1136,8 @@ def folds_without_the_root(W, b, gamma, beta, mean, var, eps=1e-5):
 
 @mistake(
     earns=2,
-    hint="The layer subtracts the mean from x @ W + b before it scales. So the new bias is "
-    "(b - mean) * scale + β.",
+    hint="The layer subtracts the mean from x @ W + b before it scales: the mean is subtracted where b "
+    "is, and scaled with it.",
 )
 def folds_without_the_mean(W, b, gamma, beta, mean, var, eps=1e-5):
     """The running mean is left out of the new bias."""
@@ -1162,8 +1162,8 @@ def folds_the_mean_with_the_wrong_sign(W, b, gamma, beta, mean, var, eps=1e-5):
 
 @mistake(
     earns=2,
-    hint="The running mean is subtracted before the division: γ/√(σ² + ε) multiplies it, too, with the "
-    "opposite sign.",
+    hint="The running mean is subtracted before the division: γ/√(σ² + ε) multiplies it, too, as it "
+    "does b.",
 )
 def folds_without_scaling_the_mean(W, b, gamma, beta, mean, var, eps=1e-5):
     """The running mean is subtracted from the new bias as it is, without the scale."""
@@ -1634,7 +1634,8 @@ def none_or_all(f, rng):
 
 @mistake(
     earns=1,
-    hint="`network[:n]` are the first n layers, and `network[n:]` are the others: exchange the two.",
+    hint="`network[:n]` are the first n layers, and `network[n:]` are the others: freeze the first, "
+    "not the others. The order of the list stays as it is.",
 )
 def freezes_the_other_layers(network, n):
     """The first n layers are left as they are; all the others are frozen."""

@@ -563,8 +563,8 @@ def sigmoid_leaves_its_input_alone(f, rng):
 
 @mistake(
     earns=4,
-    hint="eˣ is infinite for large x, and ∞/∞ is NaN. Write it so that only the exponential of a "
-    "negative number is taken: e to the minus |x|.",
+    hint="eˣ is infinite for large x, and ∞/∞ is NaN. eˣ/(1 + eˣ) and 1/(1 + e⁻ˣ) are the same "
+    "number: choose the formula by the sign of x, so that the exponential is that of -|x| in both.",
 )
 def sigmoid_overflows(x):
     """eˣ/(1 + eˣ) is NaN for large x."""
@@ -788,11 +788,12 @@ def samples_on_different_levels(f, rng):
 
 UNSTABLE_HINT = (
     "e¹⁰⁰⁰ is infinite. Softmax does not change when a number is subtracted from all logits of a "
-    "sample: subtract the largest."
+    "sample: subtract the largest of its own."
 )
 LOG_ZERO_HINT = (
     "The softmax is stable, but its logarithm is not: a probability may be rounded to 0. Simplify "
-    "first: log p = shifted - log Σ e^shifted, which never takes the logarithm of 0."
+    "first: the logarithm of a quotient is a difference, and that of an exponential is its exponent. "
+    "What is left never takes the logarithm of 0."
 )
 EACH_SAMPLE_HINT = (
     "Each sample is a row with a softmax of its own: reduce over axis 1, keepdims=True."
@@ -1250,7 +1251,9 @@ def networks_of_any_depth(f, rng):
 
 @mistake(
     earns=0.0,
-    hint="Normalized logits have mean 0 and a fixed spread in every batch, so that the network cannot be surer of one class than of another, and a sample's scores depend on its batch. The last layer is linear, and nothing comes after it.",
+    hint="Batch normalization gives the logits of a class the mean β and the spread |γ| in every "
+    "batch, also in one where that class is rare: in training a sample's scores depend on the others. "
+    "The last layer is linear, and nothing comes after it.",
 )
 class NormalizesTheLogits(Network):
     """The logits are batch-normalized, too."""
@@ -1713,7 +1716,9 @@ class PredictsInTrainingMode(Network):
 
 @mistake(
     earns=15.0,
-    hint="Whoever evaluates between two steps of training would train on in inference mode, and not notice. Remember the mode and restore it.",
+    hint="Whoever evaluates between two steps of training would train on in inference mode, and not "
+    "notice. Remember the mode and restore it, in the layers, too: setting `self.training` alone does "
+    "not reach them.",
 )
 class StaysInInferenceMode(Network):
     """`predict` leaves the network in inference mode."""
@@ -3416,7 +3421,7 @@ def fails_when_all_runs_failed(start, training, validation, rates, steps=5):
 @mistake(
     earns=8.0,
     hint="A run that did not diverge may have an accuracy of 0 and be the best there is. Begin below "
-    "every accuracy, with -1, or with None.",
+    "every accuracy, with -1, or with None, and let only such runs compete: a diverged one has 0, too.",
 )
 def asks_for_more_than_zero(start, training, validation, rates, steps=5):
     """The search for the best begins with an accuracy of 0, which a sound run has to exceed."""
@@ -3748,7 +3753,7 @@ class UnrepairedMomentum(Network1):
 @mistake(
     earns=3,
     hint="That exchanges the fault for another default. Whoever passes `momentum` means the weight of "
-    "the new batch: repair what is done with it.",
+    "the new batch: leave the default as it was, and repair what is done with `momentum`.",
 )
 class ChangesTheDefault(Network1):
     """Only the default is changed, to 0.9; a momentum that is passed still means the opposite."""
@@ -3969,7 +3974,7 @@ class ReturnsTheVarianceFirst(Network2):
     def statistics(self, s):
         if self.training:
             return super().statistics(s)
-        return self.running_var, self.running_mean**2
+        return self.running_var, self.running_mean
 
 
 @mistake(hint="`forward` takes the root itself: return the variance, not the deviation.")
@@ -4260,9 +4265,8 @@ def all_gradients(f, rng):
 
 
 @mistake(
-    hint=LOCATE_HINT
-    + " Compare each of the four gradients with differences of the loss: which one "
-    "is wrong, and which only in training mode?"
+    hint=LOCATE_HINT + " Compare each of the four gradients with differences of the loss, in both "
+    "modes: which one is wrong, and in which mode?"
 )
 class UnrepairedGradient(Network4):
     """Mean and variance are still treated as constants in the backward pass."""
@@ -4493,8 +4497,8 @@ class BeginsAnewInEachPass(Network5):
 
 
 @mistake(
-    hint="With a running variance of 0, the first batches count for nearly nothing in the divisor. "
-    "Begin with mean 0 and variance 1."
+    hint="A running variance that begins with 0 is too small at first: after one batch it is a tenth "
+    "of that batch's, and inference divides by too little. Begin with mean 0 and variance 1."
 )
 class BeginsWithVarianceZero(Network5):
     """The layers are apart, but their running variances begin with 0 instead of 1."""

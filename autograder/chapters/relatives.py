@@ -67,8 +67,8 @@ IN_PLACE_HINT = (
     "`x - mean` makes a new array."
 )
 PROMOTION_HINT = (
-    "float32 in, float32 out: networks are trained in float32. Convert back with "
-    "`astype(x.dtype)`, or do not convert."
+    "float32 in, float32 out: networks are trained in float32. Do not convert, or convert the "
+    "result back, to the dtype that x had before: after `x = x.astype(...)` it has another."
 )
 CENTER_HINT = "Subtract the mean over the same axes before you divide."
 AFFINE_HINT = "y = γ·x̂ + β: first scale, then shift."
@@ -582,7 +582,8 @@ def layernorm_without_keepdims(x, gamma, beta, eps=1e-5):
 
 @mistake(
     earns=0,
-    hint="Without the mean this is RMS normalization, another exercise. " + CENTER_HINT,
+    hint="Without the mean this is RMS normalization, another exercise. Subtract each sample's "
+    "own mean, before you square and before you divide.",
 )
 def layernorm_without_the_mean(x, gamma, beta, eps=1e-5):
     """The mean is not subtracted: this is RMS normalization with a shift."""
@@ -972,7 +973,8 @@ def layer_copied_from_batch_normalization(dy, cache):
 @mistake(
     earns=3,
     hint="Here the means run over the features, and γ differs from feature to feature, so it cannot "
-    "be taken out of them. Multiply first, g = dy·γ, and use g in all three terms.",
+    "be taken out of them. Multiply first, g = dy·γ, and use g in all three terms; then no γ is left "
+    "in front.",
 )
 def layer_with_gamma_outside_the_means(dy, cache):
     """The axes are exchanged, but γ still stands in front, where it must be inside the means."""
@@ -1166,8 +1168,8 @@ def layer_divides_by_d_minus_1(dy, cache):
 
 @mistake(
     earns=7,
-    hint="The derivative of y = γ·x̂ + β with respect to γ is x̂: dgamma takes dy, before γ multiplies "
-    "it.",
+    hint="The derivative of y = γ·x̂ + β with respect to γ is x̂, and that with respect to β is 1: "
+    "dgamma and dbeta take dy, before γ multiplies it.",
 )
 def layer_dgamma_from_g(dy, cache):
     """dgamma and dbeta are sums of γ·dy where they should be of dy."""
@@ -1502,7 +1504,9 @@ def layer_where_group_is_meant(x, gamma, beta, groups, eps=1e-5):
 
 @mistake(
     earns=1,
-    hint="Those are the statistics of batch normalization, over the batch and without groups.",
+    hint="Those are the statistics of batch normalization. Here each image has statistics of its "
+    "own, and within an image the channels of a group share theirs: divide the channels into groups "
+    "first, and leave the images apart.",
 )
 def batch_where_group_is_meant(x, gamma, beta, groups, eps=1e-5):
     """Each channel is normalized over the batch: this is batch normalization."""
@@ -2258,7 +2262,8 @@ def subtracts_the_distances(counts, means, variances):
 @mistake(
     earns=12,
     hint="E[x²] - E[x]² is exact on paper, but for means near 10⁹ the squares are near 10¹⁸, where "
-    "float64 numbers lie 128 apart. Average squared distances from the merged mean instead.",
+    "float64 numbers lie 128 apart. To each worker's variance add the squared distance of its mean "
+    "from the merged mean instead, before you average.",
 )
 def merges_mean_squares(counts, means, variances):
     """Mean squares are merged and the squared mean is subtracted, which loses its digits for large means."""
@@ -2353,7 +2358,8 @@ def counts_the_workers(counts, means, variances):
 @mistake(
     earns=2,
     hint="When workers are merged one after the other, the result so far weighs as much as all the "
-    "samples in it: add up the count in the loop, too.",
+    "samples in it: add up the count in the loop, too. The two halves stand in three places: in the "
+    "mean, in the variance, and as ½·½ = ¼ before δ².",
 )
 def halves_at_every_step(counts, means, variances):
     """Workers are merged one after the other, each with half the weight, whatever the counts."""
@@ -2415,8 +2421,8 @@ def merges_in_place(counts, means, variances):
 
 @mistake(
     earns=13,
-    hint="`means[counts == 0] = 0` writes into the workers' own array. Leave those workers out: "
-    "`means[counts > 0]` makes a new array.",
+    hint="`means[counts == 0] = 0` writes into the workers' own array. Leave those workers out, of "
+    "the counts as well: with `counts` as an array, `means[counts > 0]` makes a new array.",
 )
 def overwrites_idle_workers(counts, means, variances):
     """The NaN of workers without samples are replaced by 0 in the caller's arrays."""
