@@ -3805,7 +3805,10 @@ class AveragesAllBatches(Network1):
         self.running_var = (1 - m) * self.running_var + m * var * n / (n - 1)
 
 
-@mistake(hint="One batch is too few. Keep (1 - momentum) of what was known before.")
+@mistake(
+    hint="One batch is too few. Keep (1 - momentum) of what was known before, and give the "
+    "batch the rest."
+)
 class KeepsTheLastBatch(Network1):
     """The statistics of the last batch replace the running ones."""
 
@@ -4114,7 +4117,10 @@ class NormalizesAllChannelsOfAnImage(Network3):
         return mean, var, s.size / mean.size
 
 
-@mistake(hint="Each channel is a feature, with statistics of its own: leave axis 1 out.")
+@mistake(
+    hint="Each channel is a feature, with statistics of its own: leave axis 1 out, and "
+    "count only what is averaged."
+)
 class SharesStatisticsAmongChannels(Network3):
     """All channels share one mean and one variance."""
 
@@ -4187,7 +4193,7 @@ class DropsTheAxes(Network3):
 @mistake(
     earns=3,
     hint="The number of channels is that of the columns of `W1`, 5 in one network and not in another: "
-    "take it from the shape of `s`.",
+    "take it from the shape of `s` wherever you need it.",
 )
 class FixesTheChannels(Network3):
     """The number of channels is taken to be 5, whatever the network."""
