@@ -138,9 +138,14 @@ def vectors_in_float32(b, gamma, beta, mean, var):
     return gamma, beta, (mean - b).astype(np.float32).astype(mean.dtype), var
 
 
+def real_eig(C):
+    eigenvalues, U = np.linalg.eig(C)
+    return eigenvalues.real, U.real  # complex from NumPy 2.5 on, which is another mistake
+
+
 def axes_out_of_order(X, eps=1e-5):
     X = X - X.mean(axis=0)
-    eigenvalues, U = np.linalg.eig(X.T @ X / len(X))
+    eigenvalues, U = real_eig(X.T @ X / len(X))
     return X @ U / np.sqrt(eigenvalues + eps)
 
 
@@ -199,7 +204,7 @@ def in_float32(exercise):
 
 def turns_only_the_largest(X, eps=1e-5):
     X = X - X.mean(axis=0)
-    eigenvalues, U = np.linalg.eig(X.T @ X / len(X))
+    eigenvalues, U = real_eig(X.T @ X / len(X))
     first = np.argmax(eigenvalues)
     order = [first, *np.delete(np.arange(len(eigenvalues)), first)]
     return (X @ U / np.sqrt(eigenvalues + eps))[:, order]
@@ -207,7 +212,7 @@ def turns_only_the_largest(X, eps=1e-5):
 
 def sorts_the_eigenvalues_alone(X, eps=1e-5):
     X = X - X.mean(axis=0)
-    eigenvalues, U = np.linalg.eig(X.T @ X / len(X))
+    eigenvalues, U = real_eig(X.T @ X / len(X))
     return X @ U / np.sqrt(np.sort(eigenvalues)[::-1] + eps)
 
 
