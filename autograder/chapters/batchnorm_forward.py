@@ -27,6 +27,10 @@ WHOLE_HINT = (
     "Without an axis NumPy reduces the whole batch to one number, and features with different "
     "units share it. Reduce over axis 0, so that one number is left for each feature."
 )
+OVERALL_HINT = (
+    "Each feature has a mean of its own. `x.mean()` without an axis is one number, and features "
+    "that lie far from it get a variance that is much too large."
+)
 SAMPLE_HINT = (
     "The batch is all that there is to normalize, so the squared deviations are divided by N. "
     "Dividing by N - 1 (`ddof=1`) makes the variance too large by a factor of N/(N-1), and "
@@ -270,10 +274,7 @@ def variance_of_the_whole_batch(x):
     return x.var()
 
 
-@mistake(
-    hint="Each feature has a mean of its own. `x.mean()` without an axis is one number, and features "
-    "that lie far from it get a variance that is much too large.",
-)
+@mistake(hint=OVERALL_HINT)
 def variance_around_the_overall_mean(x):
     """The deviations are those from the mean of all numbers in the batch."""
     return ((x - x.mean()) ** 2).mean(axis=0)
@@ -435,6 +436,38 @@ def statistics_of_rows(x):
 def statistics_of_the_whole_batch(x):
     """Mean and variance are single numbers for the whole batch."""
     return x.mean(), x.var()
+
+
+@mistake(earns=2, hint="A sum grows with the batch. Divide it by N: take the mean of the squares.")
+def statistics_sum_the_squares(x):
+    """The squared deviations are added up, but not divided by N."""
+    mean = x.mean(axis=0)
+    return mean, ((x - mean) ** 2).sum(axis=0)
+
+
+@mistake(
+    earns=2,
+    hint="Deviations from the mean cancel, so their mean is always 0. Square them first.",
+)
+def statistics_do_not_square_the_deviations(x):
+    """The second result is the mean of the deviations: they were not squared."""
+    mean = x.mean(axis=0)
+    return mean, (x - mean).mean(axis=0)
+
+
+@mistake(
+    earns=2, hint="The variance squares the deviations; their absolute values are another measure."
+)
+def statistics_hold_the_absolute_deviation(x):
+    """The second result is the mean absolute deviation, not the variance."""
+    mean = x.mean(axis=0)
+    return mean, np.abs(x - mean).mean(axis=0)
+
+
+@mistake(earns=1, hint=OVERALL_HINT)
+def statistics_around_the_overall_mean(x):
+    """The deviations are those from the mean of all numbers in the batch."""
+    return x.mean(axis=0), ((x - x.mean()) ** 2).mean(axis=0)
 
 
 @mistake(earns=0, hint=KEEPDIMS_HINT)
@@ -1680,7 +1713,11 @@ CHAPTER = Chapter(
                 statistics_divide_by_n_minus_1,
                 statistics_hold_the_deviation,
                 statistics_in_the_wrong_order,
+                statistics_sum_the_squares,
                 statistics_without_the_mean,
+                statistics_do_not_square_the_deviations,
+                statistics_hold_the_absolute_deviation,
+                statistics_around_the_overall_mean,
                 statistics_of_rows,
                 statistics_of_the_whole_batch,
                 statistics_keep_an_axis,
