@@ -265,7 +265,7 @@ check(
 # $$\mu = \frac{\sum_b N_b\, \mu_b}{\sum_b N_b}, \qquad
 # \sigma^2 = \frac{\sum_b \sum_i (x_{b,i} - \mu_b)^2}{\sum_b (N_b - 1)}$$
 #
-# which for batches of one size is Algorithm 2. A batch of one row is allowed.
+# which for batches of one size is Algorithm 2. A batch of one row is allowed; at least one batch has more.
 #
 # `layer` is the state of a layer, a dict like that of exercise 5, and `batches` is a list of arrays, the
 # layer's inputs. Return a state with the new statistics, with `num_batches_tracked` the number of batches
