@@ -310,6 +310,41 @@ def test_momentum_turns_by_less_and_balances_ten_times_sooner():
     assert until[0.0] / until[0.9] == pytest.approx(10, rel=0.2)
 
 
+def test_adam_moves_hidden_weights_as_pytorch_does():
+    net = small(seeds=[0])
+    theirs = modules(net, 0)
+    optimizer = torch.optim.AdamW(
+        [p for p in theirs.parameters() if p.ndim > 1][:-1], lr=0.02, weight_decay=0.3
+    )
+    drawn = small(seeds=[0])
+    for _ in range(5):
+        X, y = drawn.draw(20)
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(theirs(X[0]), y[0]).backward()
+        optimizer.step()
+    scale.follow(net, 0.02, 5, 20, decay=0.3, others=0.0, along=scale.adam())
+    for layer, module in zip(net.layers[:-1], (theirs[0], theirs[3]), strict=True):
+        np.testing.assert_allclose(layer[0][0].T, module.weight.detach(), rtol=1e-9, atol=1e-12)
+
+
+def test_the_angle_of_adam_is_that_of_independent_gradients():
+    """The page's formula, where all that it takes for granted is true."""
+    rng = np.random.default_rng(0)
+    eta, lam = 0.01, 1.0
+    w = torch.from_numpy(rng.normal(size=(1, 100, 20)))
+    along, turns = scale.adam(), []
+    for t in range(1500):
+        g = torch.from_numpy(rng.normal(size=w.shape))
+        g -= (g * w).sum(dim=1, keepdim=True) / (w * w).sum(dim=1, keepdim=True) * w
+        (direction,) = along([g / w.norm(dim=1, keepdim=True)])
+        old, w = w, w - eta * (direction + lam * w)
+        if t >= 1000:
+            cosine = torch.nn.functional.cosine_similarity(old, w, dim=1)
+            turns.append(torch.arccos(cosine.clamp(max=1)).numpy())
+    (angle,) = scale.rms(np.array(turns))
+    assert angle == pytest.approx(np.sqrt(2 * eta * lam / 19), rel=0.02)
+
+
 def test_rms_is_over_time_and_units():
     values = np.array([[[3.0, 4.0]], [[0.0, 5.0]]])
     np.testing.assert_allclose(scale.rms(values), [np.sqrt(50 / 4)])

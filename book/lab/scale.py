@@ -5,7 +5,7 @@ A unit whose sum is batch normalized computes the same for its weight vector w a
 :class:`Decoupled` is the one problem small enough to compare with a theorem.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +13,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from lab import descent
 from lab.bundle import Batch, Bundle, Layers
 
 Array = NDArray[np.float64]
+Direction = Callable[[list[Tensor]], list[Tensor]]
 
 
 def rescaled(layers: Layers, factor: float) -> Layers:
@@ -55,8 +57,9 @@ def follow(
     *,
     decay: ArrayLike = 0.0,
     others: ArrayLike | None = None,
+    along: Direction = list,
 ) -> Path:
-    """Train by plain SGD with weight decay on the hidden weights only, and follow each unit.
+    """Train by SGD with weight decay on the hidden weights only, and follow each unit.
 
     Parameters
     ----------
@@ -66,6 +69,9 @@ def follow(
         η and λ of the hidden weights: w ← w − η·(g + λ·w).
     others : a number or (R,), optional
         The learning rate of all other parameters; η where it is not given.
+    along : function, optional
+        Makes of the gradients of all hidden layers, (R, in, out) each, what the hidden weights go
+        along in place of g: a fresh :func:`adam`. Without it they go along g.
     """
     eta, lam = (_column(value, bundle) for value in (rates, decay))
     rest = eta if others is None else _column(others, bundle)
@@ -73,13 +79,14 @@ def follow(
     for _ in range(steps):
         loss, gradient = bundle.gradient(bundle.draw(batch))
         old = bundle.layers
-        bundle.layers = [
-            [
-                p - eta * (g + lam * p) if i == 0 and layer is not old[-1] else p - rest * g
-                for i, (p, g) in enumerate(zip(layer, gradients, strict=True))
-            ]
-            for layer, gradients in zip(old, gradient, strict=True)
+        moved = [
+            [p - rest * g for p, g in zip(layer, slopes, strict=True)]
+            for layer, slopes in zip(old, gradient, strict=True)
         ]
+        directions = along([slopes[0] for slopes in gradient[:-1]])
+        for new, (W, *_), direction in zip(moved[:-1], old[:-1], directions, strict=True):
+            new[0] = W - eta * (direction + lam * W)
+        bundle.layers = moved
         lengths.append(_lengths(bundle.layers))
         turns.append(_angles(old, bundle.layers))
         slopes.append(_lengths(gradient))
@@ -88,6 +95,24 @@ def follow(
         *(torch.stack(found).double().numpy() for found in (lengths, turns, slopes, losses)),
         accuracy=bundle.accuracy(),
     )
+
+
+def adam(eps: float = 1e-8) -> Direction:
+    """What AdamW goes along: a running mean of gradients over the root of that of their squares.
+
+    With the decay of :func:`follow`, which is not divided by the root, a step is that of Loshchilov
+    and Hutter (2019), algorithm 2, with β₁ = 0.9 and β₂ = 0.999.
+    """
+    updates: list[descent.Update] = []
+
+    def along(gradients: list[Tensor]) -> list[Tensor]:
+        if not updates:
+            updates.extend(descent.adam(1.0, eps=eps) for _ in gradients)
+        arrays = [g.double().numpy() for g in gradients]
+        steps = [update(0 * g, g) for update, g in zip(updates, arrays, strict=True)]
+        return [torch.as_tensor(-step, dtype=gradients[0].dtype) for step in steps]
+
+    return along
 
 
 def rms(values: Array) -> Array:
