@@ -1,7 +1,10 @@
 """What students get: just what the solutions generate, without the solutions."""
 
 import ast
+import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -16,6 +19,7 @@ from autograder.classroom.release import (
     read_source,
     release_text,
     source_path,
+    typed_here,
 )
 from autograder.classroom.submissions import Assignment
 
@@ -153,6 +157,13 @@ def test_names_of_machines_and_people_stay_here(released):
     assert set(released.metadata) <= {"kernelspec", "language_info"}
 
 
+def test_nbgraders_commands_are_typed_for_the_course_that_is_meant(tmp_path, monkeypatch):
+    """They take no --course: where it is another folder, they would change what is there."""
+    monkeypatch.chdir(tmp_path)
+    assert typed_here(Path(), "nbgrader x") == typed_here(tmp_path, "nbgrader x") == "nbgrader x"
+    assert typed_here(Path("my course"), "nbgrader x") == "(cd 'my course' && nbgrader x)"
+
+
 class TestErrors:
     def test_an_unknown_assignment(self, course):
         with pytest.raises(CourseError, match="there is no assignment 'nothing': neither nothing"):
@@ -194,7 +205,7 @@ class TestErrors:
         [
             ('"points": 1, ', "the cell test_f: nbgrader cell 'test_f' does not have points"),
             ('"grade_id": "f", ', "the cell 'def f(): return 1': nbgrader cell does not have a"),
-            ('"schema_version": 3, ', "nbgrader update"),
+            ('"schema_version": 3, ', 'version: 0 (expected 3). Write "schema_version": 3 there'),
         ],
     )
     def test_a_cell_that_nbgrader_refuses_is_named(self, wrong, said, small):
@@ -208,7 +219,7 @@ class TestErrors:
         [
             ('"points": 1, ', "", "the cell test_f: nbgrader cell 'test_f' does not have points"),
             ('"grade_id": "f", ', "", "the cell 'def f.*: nbgrader cell does not have a grade_id"),
-            ('"schema_version": 3, ', "", r"schema version: 0 .* run: nbgrader update"),
+            ('"schema_version": 3, ', "", r"schema version: 0 .*Write .* 3 there, in .*py$"),
             ('"points": 1', '"points": -1', "the cell test_f: -1 is less than the minimum"),
             ('"test_f"', '"f"', "Duplicate grade id: f"),
             ("def f()", "### BEGIN SOLUTION\ndef f()", "no end solution statement found"),
@@ -218,6 +229,23 @@ class TestErrors:
         course = small(SMALL.replace(right, wrong))
         with pytest.raises(CourseError, match=f"the source is refused by nbgrader: .*{said}"):
             Assignment.load(course, "small")
+
+    def test_metadata_of_an_older_nbgrader(self, small):
+        """What the message says to run mends a notebook; in a .py nbgrader would find nothing."""
+        course = small("")
+        path = course / "solutions" / "old one" / "old one.ipynb"
+        path.parent.mkdir()
+        about = {"schema_version": 1, "grade_id": "f", "locked": False}
+        about |= {"grade": False, "solution": True}
+        code = "### BEGIN SOLUTION\nx = 1\n### END SOLUTION"
+        cell = nbformat.v4.new_code_cell(code, metadata={"nbgrader": about})
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+        with pytest.raises(CourseError, match=r"Outdated schema version: 1") as caught:
+            generate(course, "old one")
+        _, _, advice = str(caught.value).partition("run: nbgrader ")
+        command = [sys.executable, "-m", "nbgrader", *shlex.split(advice)]
+        subprocess.run(command, check=True, capture_output=True)
+        assert generate(course, "old one").is_file()
 
     def test_a_grade_id_twice(self, small, recwarn):
         course = small(SMALL.replace('"test_f"', '"f"'))

@@ -53,6 +53,7 @@ from autograder.classroom.release import (
     course_config,
     course_directory,
     generate,
+    typed_here,
     unwritable,
     without_programs,
 )
@@ -183,12 +184,13 @@ def _register(course: Path, assignment: Assignment, directory: Any) -> None:
     except (SQLAlchemyError, CourseError) as error:
         raise CourseError(
             f"the gradebook cannot be used ({_said(error)}). If another program uses it, wait and "
-            "run again; if it is of another nbgrader, run: nbgrader db upgrade"
+            f"run again; if it is of another nbgrader, run: "
+            f"{typed_here(course, 'nbgrader db upgrade')}"
         ) from error
     raise CourseError(
         f"the gradebook has grades for other cells of {name} than the source has now. Take the "
         "change back, or begin anew, without the deadline and the grades that a person gave: "
-        f"nbgrader db assignment remove {name} --force"
+        f"{typed_here(course, f'nbgrader db assignment remove {name} --force')}"
     )
 
 

@@ -11,6 +11,7 @@ import contextlib
 import copy
 import errno
 import logging
+import shlex
 import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
@@ -64,6 +65,13 @@ def course_config(course: Path) -> Config:
     config = Config(loaded)
     config.CourseDirectory.root = str(course.resolve())
     return config
+
+
+def typed_here(course: Path, command: str) -> str:
+    """A command of nbgrader's as it is to be typed: elsewhere it would mean another course."""
+    if course.resolve() == Path.cwd():
+        return command
+    return f"(cd {shlex.quote(str(course))} && {command})"
 
 
 def course_directory(course: Path) -> Any:
@@ -196,29 +204,43 @@ def generate(
                 with without_programs():
                     converter.start()
             except (NbGraderException, SystemExit, RuntimeError) as error:
-                source = nbformat.read(source_path(course, assignment).with_suffix(".ipynb"), 4)
-                why = _malformed(source) or _reason(said) or error
+                path = source_path(course, assignment)
+                source = nbformat.read(path.with_suffix(".ipynb"), 4)
+                why = _malformed(source, path) or _reason(said) or error
                 raise CourseError(f"nbgrader could not release {assignment}: {why}") from error
     folder = directory.format_path(directory.release_directory, ".", assignment)
     return Path(folder) / f"{assignment}.ipynb"
 
 
-def _malformed(notebook: NotebookNode) -> str:
-    """What is wrong with the metadata of a source, in nbgrader's words; empty if nothing is."""
-    if said := _refused(notebook):
+def _malformed(notebook: NotebookNode, path: Path) -> str:
+    """What is wrong with the metadata of a source, in nbgrader's words; empty if nothing is.
+
+    Args:
+        notebook: the source.
+        path: where it was read.
+    """
+    if said := _refused(notebook, path):
         for cell in notebook.cells:
-            if alone := _refused(nbformat.v4.new_notebook(cells=[cell])):
+            if alone := _refused(nbformat.v4.new_notebook(cells=[cell]), path):
                 return f"the cell {cells.grade_id(cell) or repr(cell.source.strip()[:40])}: {alone}"
     return said
 
 
-def _refused(notebook: NotebookNode) -> str:
-    from nbgrader.nbgraderformat import MetadataValidator, SchemaTooNewError, SchemaTooOldError
+def _refused(notebook: NotebookNode, path: Path) -> str:
+    from nbgrader.nbgraderformat import (
+        SCHEMA_VERSION,
+        MetadataValidator,
+        SchemaTooNewError,
+        SchemaTooOldError,
+    )
 
     try:
         MetadataValidator().validate_nb(notebook)
     except SchemaTooOldError as error:
-        return f"{_first_line(error)}. Keep a copy of the course, and run: nbgrader update ."
+        advice = f"Keep a copy of it, and run: nbgrader update {shlex.quote(str(path))}"
+        if path.suffix == ".py":  # where nbgrader looks for nothing
+            advice = f'Write "schema_version": {SCHEMA_VERSION} there, in {path}'
+        return f"{_first_line(error)}. {advice}"
     except SchemaTooNewError as error:
         return f"{_first_line(error)}. Install a newer nbgrader"
     except Exception as error:  # nbgrader's own, and those of its schema
@@ -253,8 +275,13 @@ def _version() -> str | None:
     return ScriptDirectory(folder).get_current_head()
 
 
-def students_version(course: Path, source: NotebookNode) -> NotebookNode:
+def students_version(course: Path, source: NotebookNode, path: Path) -> NotebookNode:
     """The source as students get it, cell by cell: solutions and hidden tests cleared.
+
+    Args:
+        course: the course directory.
+        source: the instructor's notebook.
+        path: where it was read.
 
     Raises:
         CourseError: nbgrader refuses the source; the message is its own.
@@ -267,7 +294,7 @@ def students_version(course: Path, source: NotebookNode) -> NotebookNode:
         LockCells,
     )
 
-    if why := _malformed(source):
+    if why := _malformed(source, path):
         raise CourseError(f"the source is refused by nbgrader: {why}")
     config = course_config(course)
     notebook = copy.deepcopy(source)

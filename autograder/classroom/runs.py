@@ -25,7 +25,12 @@ from autograder.classroom.gradebook import notebook_path, prepare, record, write
 from autograder.classroom.grading import Graded, answers_of, large_packages
 from autograder.classroom.judges import Judges
 from autograder.classroom.ledger import Ledger, circumstances
-from autograder.classroom.release import CourseError, course_config, course_directory
+from autograder.classroom.release import (
+    CourseError,
+    course_config,
+    course_directory,
+    typed_here,
+)
 from autograder.classroom.secret import course_secret
 from autograder.classroom.session import Session
 from autograder.classroom.submissions import (
@@ -247,9 +252,10 @@ def _write_down(
     files = escape(", ".join(map(str, paths)))
     console.print(f"[green]✓[/] {counted(len(graded), 'submission')}; results in {files}")
     if not options.no_gradebook:
+        feedback = typed_here(course, f"nbgrader generate_feedback {name}")
         console.print(
             "[green]✓[/] scores and comments are in the gradebook; go on with formgrader, or with "
-            f"`nbgrader generate_feedback {name}`"
+            f"`{escape(feedback)}`"
         )
 
 

@@ -10,6 +10,7 @@ import ast
 import copy
 import inspect
 import json
+import shlex
 import shutil
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
@@ -209,8 +210,15 @@ def compare_with_deserved(folder: Path, slug: str) -> list[str]:
     Raises:
         CourseError: the class is not there, or not graded.
     """
+    named = shlex.quote(str(folder))
     try:
         deserved = json.loads((folder / DESERVED).read_text(encoding="utf-8"))[slug]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise CourseError(
+            f"{folder} is not a sample class of {slug} ({type(error).__name__}: {error}): make one "
+            f"first, with `autograder sample-class {named}`"
+        ) from error
+    try:
         graded = json.loads((folder / "grades" / f"{slug}.json").read_text(encoding="utf-8"))
         found = {
             s["student"]: {g["exercise"]: g["score"] for g in s["grades"]}
@@ -219,7 +227,7 @@ def compare_with_deserved(folder: Path, slug: str) -> list[str]:
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise CourseError(
             f"{folder} is not a graded sample class of {slug} ({type(error).__name__}: {error}): "
-            f"grade it first, with `autograder grade --course {folder}`"
+            f"grade it first, with `autograder grade --course {named}`"
         ) from error
     faults = []
     for student, sample in deserved.items():

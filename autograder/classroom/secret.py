@@ -12,6 +12,7 @@ import hmac
 import os
 import re
 import secrets
+import shlex
 import tempfile
 from pathlib import Path
 
@@ -21,7 +22,7 @@ BYTES = 32
 
 
 def secret_path(course_id: str) -> Path:
-    """Where the secret of a course is kept; `AUTOGRADER_HOME` moves it."""
+    """Where the secret of a course is kept; `AUTOGRADER_HOME` or `XDG_CONFIG_HOME` moves it."""
     default = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "autograder"
     home = Path(os.environ.get("AUTOGRADER_HOME") or default)
     return home / (re.sub(r"[^\w.-]", "_", course_id or "course") + ".secret")
@@ -39,7 +40,8 @@ def course_secret(course_id: str) -> bytes:
         if not path.exists():
             _make(path)
         if os.name == "posix" and path.stat().st_mode & 0o077:
-            raise CourseError(f"{path} can be read by others; run: chmod 600 {path}")
+            named = shlex.quote(str(path))
+            raise CourseError(f"{path} can be read by others; run: chmod 600 {named}")
         key = bytes.fromhex(path.read_text(encoding="utf-8").strip())
     except OSError as error:
         raise CourseError(

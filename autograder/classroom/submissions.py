@@ -147,8 +147,9 @@ class Assignment:
         Raises:
             CourseError: there is none of that name, or nbgrader refuses it.
         """
-        source = read_source(source_path(course, name))
-        release = students_version(course, source)
+        path = source_path(course, name)
+        source = read_source(path)
+        release = students_version(course, source, path)
         return cls(name, source, release, cells.student_names(source))
 
     @functools.cached_property

@@ -501,8 +501,12 @@ class TestAgain:
         source.write_text(source.read_text().replace('"test_Scaler"', '"tests_of_Scaler"'))
         from autograder.classroom.submissions import Assignment
 
-        with pytest.raises(CourseError, match=f"has grades for other cells of {SLUG}"):
+        with pytest.raises(CourseError, match=f"has grades for other cells of {SLUG}") as caught:
             record(course, Assignment.load(course, SLUG), [])
+        # Typed where we are, the command alone would take the grades of another course away.
+        assert f": (cd {course} && nbgrader db assignment remove {SLUG} --force)" in str(
+            caught.value
+        )
         assert content(course) == before
         assert "".join(capfd.readouterr()) == "", "a sentence is enough"
 

@@ -365,7 +365,7 @@ class TestAFaultOfTheGradedCells:
                 cell(asked, "double", solution=True),
                 cell(test, "t", grade=True, locked=True, points=2),
             ]
-            release = students_version(ROOT, source)
+            release = students_version(ROOT, source, Path("own.ipynb"))
             own = Assignment("own", source, release, student_names(source))
             for answer in answers:
                 notebook = copy.deepcopy(release)

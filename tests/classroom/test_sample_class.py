@@ -206,6 +206,15 @@ def test_what_is_not_graded_cannot_be_compared(found, sample, tmp_path):
         compare_with_deserved(tmp_path, SLUG)
 
 
+@pytest.mark.parametrize("found", [None, "{}", "[]", "{"])
+def test_what_is_no_sample_class_need_not_be_graded(found, tmp_path):
+    """Grading it first would not help: there is nothing to compare with."""
+    if found is not None:
+        (tmp_path / "deserved.json").write_text(found)
+    with pytest.raises(CourseError, match=r"not a sample class of.*autograder sample-class"):
+        compare_with_deserved(tmp_path, SLUG)
+
+
 def test_a_wrong_score_is_found(sample, tmp_path):
     shutil.copytree(sample.folder / "grades", tmp_path / "grades")
     shutil.copy(sample.folder / "deserved.json", tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -42,6 +43,16 @@ def test_one_that_others_can_read_is_refused(mode):
     secret_path("bn").chmod(mode)
     with pytest.raises(CourseError, match="chmod 600"):
         course_secret("bn")
+
+
+def test_what_to_do_about_it_can_be_typed(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUTOGRADER_HOME", str(tmp_path / "my home"))
+    course_secret("bn")
+    secret_path("bn").chmod(0o644)
+    with pytest.raises(CourseError, match="others; run: chmod 600") as caught:
+        course_secret("bn")
+    subprocess.run(str(caught.value).partition("run: ")[2], shell=True, check=True)
+    course_secret("bn")
 
 
 @pytest.mark.parametrize("text", ["", "xyz", "00" * 31, "00" * 33, "\xff"])
