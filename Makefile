@@ -35,7 +35,7 @@ course: setup ## Set up, build the book and the exercises, grade the sample clas
 setup: $(VENV)/.installed ## Make .venv and install the course in it
 
 $(VENV)/.installed: requirements.lock pyproject.toml
-	$(call say,Setting up $(VENV) (about 1.5 GB, of which torch is half) …)
+	$(call say,Setting up $(VENV) (about 2 GB, with the CPU build of torch) …)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Python 3.11 or newer is needed; this is $$($(PYTHON) --version). Name another: make PYTHON=python3.12 …"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { \

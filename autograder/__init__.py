@@ -43,6 +43,7 @@ def check(
 
     Raises:
         UnknownExercise: there is no exercise of that name; the message suggests the nearest.
+        BrokenChapter: a chapter's module cannot be imported; the message says where.
     """
     from autograder.answers import notebook_answers
     from autograder.chapters import find

@@ -245,7 +245,10 @@ def sample_class(
     folder: Annotated[Path, typer.Argument(help="Where to make it: a course directory.")],
     course: Course = Path(),
     check: Annotated[
-        bool, typer.Option("--check", help="Compare the grades of one that is graded.")
+        bool,
+        typer.Option(
+            "--check", help="Compare the grades of one that is graded; exits 1 if one is wrong."
+        ),
     ] = False,
 ) -> None:
     """Make a class of sample submissions, with the score that each deserves."""
@@ -319,7 +322,7 @@ def check(
     notebook: Annotated[Path, typer.Argument(help="Your notebook.", dir_okay=False)],
     course: Course = Path(),
 ) -> None:
-    """Check a notebook as a student: the reports of its exercises, in the terminal."""
+    """Check a notebook as a student: its reports, in the terminal. Exits 1 if one does not pass."""
     from autograder.classroom import runs
 
     if not runs.check_notebook(console, course, notebook):

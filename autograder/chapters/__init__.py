@@ -75,6 +75,7 @@ def find(name: str) -> Exercise:
 
     Raises:
         UnknownExercise: there is none; the message suggests the nearest.
+        BrokenChapter: a chapter's module cannot be used.
     """
     names: list[str] = []
     for slug in SLUGS:  # no more chapters are imported than it takes

@@ -1,11 +1,11 @@
-"""The ledger of an assignment: what was decided, when it was decided, and from what.
+"""The ledger of an assignment: what was decided, and from what.
 
 One line of JSON per graded submission, appended and flushed as it happens. A run that is killed
-loses at most the line it was writing, a machine that loses its power what was decided in the last
-second; the next run takes what is decided from here and grades the rest.
+loses at most the line it was writing, a machine that loses its power perhaps the last few; the next
+run takes what is decided from here and grades the rest.
 Each line carries the hash of the one before, and a seal that only the course's secret can make: no
-line can be changed, added or taken out unseen, and what is not sealed decides nothing. What was
-said of an odd line is written down, too, so that it is said once.
+line can be changed or added unseen, none but the last be taken out so, and what is not sealed
+decides nothing. What was said of an odd line is written down, too, so that it is said once.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ _ENDING_SECONDS = 10.0
 # What a line without a verdict says of a student.
 _NOBODY: dict[str, Any] = {"student": "", "grades": ()}
 
-# How often the disk is waited for.
+# How often the disk is waited for, at most: it is when a line is written.
 _SYNC_SECONDS = 1.0
 
 

@@ -100,6 +100,15 @@ def test_a_line_taken_out_is_noticed(file, open_ledger, handed_in):
     assert any("changed or taken out" in note for note in ledger.notes)
 
 
+def test_lines_taken_off_the_end_do_not_show(file, open_ledger, handed_in):
+    """Nothing stands behind them that would miss them; nor do they decide anything."""
+    first, *_ = lines(file)
+    file.write_bytes(first)
+    with open_ledger() as ledger:
+        assert known(ledger, handed_in) == ["ada"]
+    assert ledger.notes == []
+
+
 def test_a_line_cut_off_is_taken_away(file, open_ledger, handed_in, graded):
     whole = file.read_bytes()
     file.write_bytes(whole[:-30])
